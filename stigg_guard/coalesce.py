@@ -1,0 +1,102 @@
+"""Concurrent identical questions share one call: the first asks, the others wait.
+
+What is asked, and how, is the caller's; the shared outcome lives only while in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class _Flight(Generic[T]):
+    """One call under way in a thread, and the place where its outcome appears."""
+
+    __slots__ = ("done", "error", "outcome")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.outcome: T | None = None
+        self.error: BaseException | None = None
+
+
+class Flights(Generic[T]):
+    """Calls of threads. A leader's error is raised in every thread that waited."""
+
+    def __init__(self) -> None:
+        self._flights: dict[Hashable, _Flight[T]] = {}
+
+    def share(self, key: Hashable, call: Callable[[], T]) -> T:
+        """The outcome of `call`, or that of an equal call which is under way."""
+        mine: _Flight[T] = _Flight()
+        flight = self._flights.setdefault(key, mine)  # atomic
+        if flight is mine:
+            return self._lead(key, mine, call)
+        flight.done.wait()
+        if flight.error is not None:
+            raise flight.error
+        return flight.outcome  # type: ignore[return-value]  # set before `done`
+
+    def _lead(self, key: Hashable, flight: _Flight[T], call: Callable[[], T]) -> T:
+        try:
+            outcome = flight.outcome = call()
+        except BaseException as error:
+            flight.error = error
+            raise
+        finally:
+            del self._flights[key]
+            flight.done.set()
+        return outcome
+
+    def forget(self) -> None:
+        """Forget calls under way: after a fork their threads are not there."""
+        self._flights = {}
+
+
+class AsyncFlights(Generic[T]):
+    """Calls of tasks, per event loop. A cancelled leader hands over to a follower."""
+
+    def __init__(self) -> None:
+        self._flights: dict[Hashable, asyncio.Future[T]] = {}
+
+    async def share(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
+        """The outcome of `call`, or that of an equal call which is under way."""
+        loop = asyncio.get_running_loop()
+        place = (loop, key)
+        while (flight := self._flights.get(place)) is not None:
+            try:
+                return await asyncio.shield(flight)
+            except asyncio.CancelledError:
+                if not flight.cancelled():
+                    raise
+        flight = self._flights[place] = loop.create_future()
+        return await self._lead(place, flight, call)
+
+    async def _lead(
+        self,
+        place: Hashable,
+        flight: asyncio.Future[T],
+        call: Callable[[], Awaitable[T]],
+    ) -> T:
+        try:
+            outcome = await call()
+        except asyncio.CancelledError:
+            flight.cancel()
+            raise
+        except BaseException as error:
+            flight.set_exception(error)
+            flight.exception()  # seen: there may be no follower to see it
+            raise
+        else:
+            flight.set_result(outcome)
+            return outcome
+        finally:
+            del self._flights[place]
+
+    def forget(self) -> None:
+        """Forget calls under way: after a fork their loop is not there."""
+        self._flights = {}

@@ -1,0 +1,131 @@
+"""What was decided about a requirement, why, and the entitlement it rests on.
+
+How a denied decision looks over HTTP lives in `denial`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from stigg_guard.requirement import Requirement
+from stigg_guard.subject import Subject
+
+Kind: TypeAlias = Literal["boolean", "numeric", "metered", "enum", "credit"]
+Source: TypeAlias = Literal[
+    "sidecar", "sidecar_fallback", "last_known", "fallback", "policy", "guard"
+]
+
+
+class Reason(StrEnum):
+    """Why access was denied: the sidecar's reasons and three of our own.
+
+    The names are those of the protocol's `AccessDeniedReason` without its prefix. A
+    number that is not known yet is `UNKNOWN`, with the number on the decision.
+    """
+
+    UNSPECIFIED = "UNSPECIFIED"
+    UNKNOWN = "UNKNOWN"
+    CUSTOMER_IS_ARCHIVED = "CUSTOMER_IS_ARCHIVED"
+    CUSTOMER_NOT_FOUND = "CUSTOMER_NOT_FOUND"
+    CUSTOMER_RESOURCE_NOT_FOUND = "CUSTOMER_RESOURCE_NOT_FOUND"
+    FEATURE_NOT_FOUND = "FEATURE_NOT_FOUND"
+    NO_ACTIVE_SUBSCRIPTION = "NO_ACTIVE_SUBSCRIPTION"
+    NO_FEATURE_ENTITLEMENT_IN_SUBSCRIPTION = "NO_FEATURE_ENTITLEMENT_IN_SUBSCRIPTION"
+    REQUESTED_USAGE_EXCEEDING_LIMIT = "REQUESTED_USAGE_EXCEEDING_LIMIT"
+    BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+    REQUESTED_VALUES_MISMATCH = "REQUESTED_VALUES_MISMATCH"
+    FEATURE_TYPE_MISMATCH = "FEATURE_TYPE_MISMATCH"
+    INSUFFICIENT_CREDITS = "INSUFFICIENT_CREDITS"
+    REVOKED = "REVOKED"
+    ENTITLEMENT_NOT_FOUND = "ENTITLEMENT_NOT_FOUND"
+
+    VALUE_BELOW_REQUIRED = "VALUE_BELOW_REQUIRED"
+    """Ours: a numeric feature's value is below `at_least`."""
+    NO_CUSTOMER = "NO_CUSTOMER"
+    """Ours: no customer could be resolved from the request."""
+    NO_VERDICT = "NO_VERDICT"
+    """Ours: the sidecar gave no verdict, and the policy is to deny."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entitlement:
+    """What the customer is entitled to, as far as the sidecar said.
+
+    Fields that do not belong to the kind are None, False or empty. `current_usage` and
+    `usage_limit` are in the feature's units or, for credits, in credits; a metered
+    feature without a limit has `usage_limit` None and `is_unlimited` True.
+    """
+
+    kind: Kind
+    value: float | None = None
+    is_unlimited: bool = False
+    usage_limit: float | None = None
+    current_usage: float | None = None
+    has_soft_limit: bool = False
+    enum_values: tuple[str, ...] = ()
+    period_start: datetime | None = None
+    resets_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the sidecar said to a question."""
+
+    has_access: bool
+    reason: Reason | None = None
+    reason_number: int = 0
+    is_fallback: bool = False
+    entitlement: Entitlement | None = None
+
+    @property
+    def is_verdict(self) -> bool:
+        """False for a fallback of the sidecar that rests on nothing at all."""
+        return not self.is_fallback or self.has_access or self.entitlement is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAnswer:
+    """The sidecar did not answer; `refused` when it found fault with this question."""
+
+    cause: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Whether a subject may, and why not.
+
+    `reason` is None when allowed. `is_fallback` is True when no verdict of the sidecar
+    stands behind the decision, and `source` says what does: `sidecar`,
+    `sidecar_fallback`, `last_known`, `fallback` (the requirement's own), `policy` (the
+    application's), or `guard` (no question was asked: no customer). A decision is true
+    in a boolean context when it is allowed.
+    """
+
+    allowed: bool
+    requirement: Requirement
+    subject: Subject | None
+    reason: Reason | None = None
+    reason_number: int | None = None
+    is_fallback: bool = False
+    source: Source = "sidecar"
+    entitlement: Entitlement | None = None
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    @property
+    def explanation(self) -> str:
+        """One line for logs and errors; it never names the customer."""
+        name = self.requirement.name
+        if self.allowed:
+            return f"{name}: allowed ({self.source})"
+        number = f" {self.reason_number}" if self._has_unknown_number else ""
+        return f"{name}: denied, {self.reason}{number} ({self.source})"
+
+    @property
+    def _has_unknown_number(self) -> bool:
+        return self.reason is Reason.UNKNOWN and self.reason_number not in (None, 1)

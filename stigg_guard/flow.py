@@ -1,0 +1,331 @@
+"""The conversation about a request, written once: look up, judge, fall back, report.
+
+Generators yield a step and are sent its outcome; they do no I/O. Who carries the steps
+out, sync or async, is `guard`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from stigg_guard.decision import Answer, Decision, NoAnswer, Reason
+from stigg_guard.judge import fall_back, judge
+from stigg_guard.metering.measurement import Measurement
+from stigg_guard.requirement import (
+    AllOf,
+    Fallback,
+    Need,
+    Policy,
+    Question,
+    Requirement,
+    as_dimensions,
+    check_units,
+    leaves,
+)
+from stigg_guard.subject import Subject
+from stigg_guard.view import CustomerResolver, OnDenied, ViewSpec, completed
+
+UNMETERED_METHODS = frozenset({"HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the sidecar; the outcome is an `Answer` or `NoAnswer`."""
+
+    subject: Subject
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call a user's function with the request; the outcome is what it returned."""
+
+    function: Any
+    request: object
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Report usage; the outcome is None when acknowledged, else `NoAnswer`."""
+
+    measurement: Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """Let the view run; the outcome is its status, None when it did not finish."""
+
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The end of a request that may not go on."""
+
+    decision: Decision
+    on_denied: OnDenied | None = None
+
+
+Step: TypeAlias = Ask | Call | Report | Proceed
+Flow: TypeAlias = Generator[Step, Any, Any]
+
+
+class Ground(Protocol):
+    """What the conversation stands on: the application's memory and policy."""
+
+    customer: CustomerResolver | None
+
+    def recall(self, subject: Subject, requirement: Requirement) -> Decision | None:
+        """A decision young enough to be used again without asking."""
+        ...
+
+    def last_known(self, subject: Subject, requirement: Requirement) -> Decision | None:
+        """A decision young enough to stand in when the sidecar gives no verdict."""
+        ...
+
+    def keep(self, decision: Decision) -> None:
+        """Take note of a verdict."""
+        ...
+
+    def fallback(self, requirement: Requirement) -> Fallback | None:
+        """The requirement's own answer, or that of its feature's settings."""
+        ...
+
+    def policy(self, requirement: Requirement) -> Policy:
+        """What to do when nothing else is known."""
+        ...
+
+    def unanswered(self, reply: NoAnswer) -> None:
+        """Take note that the sidecar gave no verdict."""
+        ...
+
+    def unreported(self, measurement: Measurement, reply: NoAnswer) -> None:
+        """Take note that usage could not be reported."""
+        ...
+
+    def decided(self, decision: Decision) -> None:
+        """Take note of what was decided."""
+        ...
+
+
+@dataclass(slots=True)
+class RequestScope:
+    """What one request already knows: its subject and the answers it was given."""
+
+    request: object = None
+    method: str = "GET"
+    is_preflight: bool = False
+    subject: Subject | None = None
+    subject_is_known: bool = False
+    answers: dict[tuple[Subject, Question], Answer | NoAnswer] = field(
+        default_factory=dict[tuple[Subject, Question], Answer | NoAnswer]
+    )
+
+    def recall(self, subject: Subject, question: Question) -> Answer | NoAnswer | None:
+        """The answer to this question, or to one that asked for more and was granted."""
+        if not self.answers:
+            return None
+        known = self.answers.get((subject, question))
+        if known is not None or question.usage is not None or question.values:
+            return known
+        for (asked_for, asked), answer in self.answers.items():
+            if asked_for == subject and asked[:2] == question[:2] and _granted(answer):
+                return answer
+        return None
+
+
+def _granted(answer: Answer | NoAnswer) -> bool:
+    return isinstance(answer, Answer) and answer.has_access
+
+
+def view_flow(
+    specs: tuple[ViewSpec, ...], scope: RequestScope, ground: Ground
+) -> Generator[Step, Any, Denied | None]:
+    """A guarded view: every spec is met, then the view runs, then usage is reported.
+
+    Preflights go through unasked; HEAD and OPTIONS are checked and never metered.
+    """
+    decisions: list[Decision] = []
+    taken: list[tuple[ViewSpec, Decision]] = []
+    for spec in () if scope.is_preflight else specs:
+        if spec.exempt_when is not None and (
+            yield Call(spec.exempt_when, scope.request)
+        ):
+            continue
+        decision = yield from _spec_flow(spec, scope, ground)
+        if not decision.allowed:
+            return Denied(decision, spec.on_denied)
+        decisions.append(decision)
+        if decision.requirement.metering is not None:
+            taken.append((spec, decision))
+    status: int | None = yield Proceed(tuple(decisions))
+    if status is not None and scope.method not in UNMETERED_METHODS:
+        for spec, decision in taken:
+            if spec.when(status):
+                yield from report_flow(decision, scope, ground)
+    return None
+
+
+def _spec_flow(
+    spec: ViewSpec, scope: RequestScope, ground: Ground
+) -> Generator[Step, Any, Decision]:
+    subject = yield from _subject_flow(spec, scope, ground)
+    if subject is None:
+        decision = Decision(
+            allowed=False,
+            requirement=leaves(spec.need)[0],
+            subject=None,
+            reason=Reason.NO_CUSTOMER,
+            source="guard",
+        )
+        ground.decided(decision)
+        return decision
+    need = spec.need
+    if spec.value is not None:
+        units = yield Call(spec.value, scope.request)
+        need = completed(need, usage=check_units("value", units))
+    if spec.dimensions is not None:
+        found = yield Call(spec.dimensions, scope.request)
+        assert isinstance(need, Requirement)
+        assert need.metering is not None
+        metering = type(need.metering)(
+            update=need.metering.update, dimensions=as_dimensions(found)
+        )
+        need = completed(need, metering=metering)
+    return (yield from decide(subject, need, scope, ground))
+
+
+def _subject_flow(
+    spec: ViewSpec, scope: RequestScope, ground: Ground
+) -> Generator[Step, Any, Subject | None]:
+    if spec.customer is not None:
+        found = yield Call(spec.customer, scope.request)
+        subject = as_subject(found)
+    else:
+        subject = yield from _request_subject_flow(scope, ground)
+    if subject is None or spec.resource is None:
+        return subject
+    resource = spec.resource
+    if not isinstance(resource, str):
+        resource = yield Call(resource, scope.request)
+    return Subject(subject.customer_id, resource)
+
+
+def _request_subject_flow(
+    scope: RequestScope, ground: Ground
+) -> Generator[Step, Any, Subject | None]:
+    if not scope.subject_is_known:
+        if ground.customer is not None:
+            found = yield Call(ground.customer, scope.request)
+            scope.subject = as_subject(found)
+        scope.subject_is_known = True
+    return scope.subject
+
+
+def as_subject(found: object) -> Subject | None:
+    """What a customer resolver returned: an id, a Subject, or nobody.
+
+    An empty string is nobody. Anything else raises `TypeError`.
+    """
+    if found is None or found == "":
+        return None
+    if isinstance(found, Subject):
+        return found
+    if isinstance(found, str):
+        return Subject(found)
+    raise TypeError(
+        f"the customer resolver returned {found!r} ({type(found).__name__}); return"
+        " the customer's id as a string, a Subject, or None."
+    )
+
+
+def decide(
+    subject: Subject, need: Need, scope: RequestScope, ground: Ground
+) -> Generator[Step, Any, Decision]:
+    """Whether a subject meets a need; parts are asked in order, and no more than needed."""
+    if isinstance(need, Requirement):
+        return (yield from check_flow(subject, need, scope, ground))
+    wanted = not isinstance(need, AllOf)
+    first: Decision | None = None
+    decision: Decision | None = None
+    for part in need.parts:
+        decision = yield from decide(subject, part, scope, ground)
+        if decision.allowed is wanted:
+            return decision
+        first = first or decision
+    assert first is not None
+    assert decision is not None
+    return first if wanted else decision
+
+
+def check_flow(
+    subject: Subject, requirement: Requirement, scope: RequestScope, ground: Ground
+) -> Generator[Step, Any, Decision]:
+    """One requirement: at most one question, always one decision."""
+    decision = ground.recall(subject, requirement)
+    if decision is not None and requirement.metering is None:
+        return decision
+    question = requirement.question
+    reply = scope.recall(subject, question)
+    if reply is None:
+        reply = yield Ask(subject, question)
+        scope.answers[subject, question] = reply
+    if isinstance(reply, Answer) and reply.is_verdict:
+        decision = judge(subject, requirement, reply)
+        ground.keep(decision)
+    else:
+        decision = _without_verdict(subject, requirement, reply, ground)
+    ground.decided(decision)
+    return decision
+
+
+def _without_verdict(
+    subject: Subject,
+    requirement: Requirement,
+    reply: Answer | NoAnswer,
+    ground: Ground,
+) -> Decision:
+    if isinstance(reply, Answer):
+        reply = NoAnswer(cause="the sidecar had neither data nor a fallback")
+    ground.unanswered(reply)
+    if reply.refused:
+        return Decision(
+            allowed=False,
+            requirement=requirement,
+            subject=subject,
+            reason=Reason.UNKNOWN,
+            source="sidecar",
+        )
+    return fall_back(
+        subject,
+        requirement,
+        last_known=ground.last_known(subject, requirement),
+        fallback=ground.fallback(requirement),
+        policy=ground.policy(requirement),
+    )
+
+
+def report_flow(
+    decision: Decision, scope: RequestScope, ground: Ground
+) -> Generator[Step, Any, None]:
+    """Report what an allowed, metered requirement used."""
+    requirement, subject = decision.requirement, decision.subject
+    assert requirement.metering is not None
+    assert requirement.feature_id is not None
+    assert subject is not None
+    value = requirement.usage or 0
+    if value == 0 and requirement.metering.update == "delta":
+        return
+    measurement = Measurement(
+        subject=subject,
+        feature_id=requirement.feature_id,
+        value=value,
+        update=requirement.metering.update,
+        dimensions=requirement.metering.dimensions,
+    )
+    reply = yield Report(measurement)
+    scope.answers.clear()
+    if reply is not None:
+        ground.unreported(measurement, reply)

@@ -1,0 +1,116 @@
+"""Decisions kept in the process: to use again for a while, or to stand in an outage.
+
+Which decisions may be used is said here once; when they are looked up, in `flow`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from stigg_guard.decision import Decision
+from stigg_guard.requirement import Requirement
+from stigg_guard.subject import Subject
+
+Clock: TypeAlias = Callable[[], float]
+Key: TypeAlias = tuple[str | None, tuple[object, ...]]
+Entry: TypeAlias = tuple[float, bool, Decision]
+
+REMEMBERED_KINDS = frozenset({"boolean", "numeric", "enum"})
+ENTRIES_PER_CUSTOMER = 512
+
+
+class DecisionMemory:
+    """Verdicts by customer, bounded; the customer that came first leaves first.
+
+    `remember_for` and `last_known_for` are seconds, 0 turns either off. Only boolean,
+    numeric and enum decisions are used again; metered and credit ones may only stand
+    in. Fallbacks are never kept. Reads take no lock.
+    """
+
+    def __init__(
+        self,
+        *,
+        remember_for: float,
+        last_known_for: float,
+        max_customers: int,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._remember_for = remember_for
+        self._last_known_for = last_known_for
+        self._max_customers = max_customers
+        self._clock = clock
+        self._customers: dict[str, dict[Key, Entry]] = {}
+        self.renew_lock()
+
+    def renew_lock(self) -> None:
+        """Start with a free lock: another thread may have held it during a fork."""
+        self._lock = threading.Lock()
+
+    def recall(self, subject: Subject, requirement: Requirement) -> Decision | None:
+        """A decision that may be used again."""
+        if not self._remember_for:
+            return None
+        entry = self._entry(subject, requirement)
+        if entry is None or not entry[1]:
+            return None
+        return entry[2] if self._clock() - entry[0] < self._remember_for else None
+
+    def last_known(self, subject: Subject, requirement: Requirement) -> Decision | None:
+        """A decision that may stand in while the sidecar gives no verdict."""
+        entry = self._entry(subject, requirement)
+        if entry is None or self._clock() - entry[0] >= self._last_known_for:
+            return None
+        return entry[2]
+
+    def keep(self, decision: Decision) -> None:
+        """Take note of a verdict; fallbacks are not taken."""
+        subject = decision.subject
+        if decision.is_fallback or subject is None:
+            return
+        if not self._remember_for and not self._last_known_for:
+            return
+        entry = (self._clock(), _may_be_remembered(decision), decision)
+        key = (subject.resource_id, decision.requirement.key)
+        with self._lock:
+            entries = self._customers.get(subject.customer_id)
+            if entries is None:
+                entries = self._add(subject.customer_id)
+            elif len(entries) >= ENTRIES_PER_CUSTOMER:
+                entries.clear()
+            entries[key] = entry
+
+    def forget(self, customer_id: str | None = None) -> None:
+        """Forget one customer, or everybody."""
+        with self._lock:
+            if customer_id is None:
+                self._customers.clear()
+            else:
+                self._customers.pop(customer_id, None)
+
+    def __len__(self) -> int:
+        return len(self._customers)
+
+    def _entry(self, subject: Subject, requirement: Requirement) -> Entry | None:
+        entries = self._customers.get(subject.customer_id)
+        if entries is None:
+            return None
+        return entries.get((subject.resource_id, requirement.key))
+
+    def _add(self, customer_id: str) -> dict[Key, Entry]:
+        while len(self._customers) >= self._max_customers:
+            del self._customers[next(iter(self._customers))]
+        entries: dict[Key, Entry] = {}
+        self._customers[customer_id] = entries
+        return entries
+
+
+def _may_be_remembered(decision: Decision) -> bool:
+    entitlement = decision.entitlement
+    return (
+        entitlement is not None
+        and entitlement.kind in REMEMBERED_KINDS
+        and decision.requirement.usage is None
+    )

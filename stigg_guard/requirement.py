@@ -1,0 +1,211 @@
+"""What a view needs: a feature or a credit currency, with usage, values or a value.
+
+Whether the need is met is decided in `flow`; how it is asked for, in `sidecar`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+Policy: TypeAlias = Literal["allow", "deny"]
+Update: TypeAlias = Literal["delta", "set"]
+Dimension: TypeAlias = str | float | bool
+
+
+class Question(NamedTuple):
+    """What the sidecar is asked; equal questions of one subject have one answer."""
+
+    feature_id: str | None
+    currency_id: str | None
+    usage: float | None
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """The answer of a requirement when the sidecar gives none.
+
+    `value`, `usage_limit` and `enum_values` are judged as the sidecar's would be;
+    leave them out where the requirement does not compare them.
+    """
+
+    has_access: bool
+    value: float | None = None
+    is_unlimited: bool = False
+    usage_limit: float | None = None
+    enum_values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metering:
+    """How a requirement's usage is reported once the view succeeded."""
+
+    update: Update = "delta"
+    dimensions: tuple[tuple[str, Dimension], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """One need: exactly one of `feature_id` and `currency_id`, and how much of it.
+
+    `usage` is in the feature's units, `values` are enum values that must all be
+    allowed, `at_least` is compared with a numeric feature's value. With `metering` the
+    usage is reported after success. Raises `ValueError` for what cannot be asked.
+    """
+
+    feature_id: str | None = None
+    currency_id: str | None = None
+    usage: float | None = None
+    values: tuple[str, ...] = ()
+    at_least: float | None = None
+    fallback: Fallback | None = None
+    on_unavailable: Policy | None = None
+    metering: Metering | None = None
+    question: Question = field(init=False, compare=False, repr=False)
+    key: tuple[object, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _check_target(self.feature_id, self.currency_id)
+        if self.usage is not None:
+            check_units("usage", self.usage)
+        if self.at_least is not None:
+            check_units("at_least", self.at_least)
+        _check_values(self.values)
+        check_choice("on_unavailable", self.on_unavailable, (None, "allow", "deny"))
+        total = self.metering is not None and self.metering.update == "set"
+        asked = None if total else self.usage
+        question = Question(self.feature_id, self.currency_id, asked, self.values)
+        object.__setattr__(self, "question", question)
+        object.__setattr__(self, "key", (*question, self.at_least, self.usage))
+
+    @property
+    def name(self) -> str:
+        """The feature's or currency's id, for messages and settings."""
+        return self.feature_id or self.currency_id or ""
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every part must be met; the first that is not is the answer."""
+
+    parts: tuple[Need, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One part must be met; when none is, the first denial is the answer."""
+
+    parts: tuple[Need, ...]
+
+
+Need: TypeAlias = Requirement | AllOf | AnyOf
+
+
+def feature(
+    feature_id: str,
+    *,
+    usage: float | None = None,
+    values: Iterable[str] = (),
+    at_least: float | None = None,
+    on_unavailable: Policy | None = None,
+    fallback: Fallback | bool | None = None,
+) -> Requirement:
+    """The requirement of a feature, such as `feature("feature-01", usage=10)`."""
+    return Requirement(
+        feature_id=feature_id,
+        usage=usage,
+        values=as_values(values),
+        at_least=at_least,
+        on_unavailable=on_unavailable,
+        fallback=as_fallback(fallback),
+    )
+
+
+def currency(
+    currency_id: str,
+    *,
+    usage: float | None = None,
+    on_unavailable: Policy | None = None,
+    fallback: Fallback | bool | None = None,
+) -> Requirement:
+    """The requirement of credits of a currency, `usage` of them when given."""
+    return Requirement(
+        currency_id=currency_id,
+        usage=usage,
+        on_unavailable=on_unavailable,
+        fallback=as_fallback(fallback),
+    )
+
+
+def leaves(need: Need) -> tuple[Requirement, ...]:
+    """Every single requirement of a need, in the order in which it is asked."""
+    if isinstance(need, Requirement):
+        return (need,)
+    return tuple(leaf for part in need.parts for leaf in leaves(part))
+
+
+def as_fallback(fallback: Fallback | bool | None) -> Fallback | None:
+    """A fallback as written by a user: an answer, or just whether there is access."""
+    if fallback is None or isinstance(fallback, Fallback):
+        return fallback
+    if isinstance(fallback, bool):
+        return Fallback(has_access=fallback)
+    raise ValueError(f"fallback is {fallback!r}; use True, False or a Fallback.")
+
+
+def as_values(values: Iterable[str]) -> tuple[str, ...]:
+    """Enum values as written by a user; a lone string is one value, not its letters."""
+    return (values,) if isinstance(values, str) else tuple(values)
+
+
+def as_dimensions(dimensions: Mapping[str, Dimension]) -> tuple[tuple[str, Dimension], ...]:
+    """Dimensions as written by a user: string keys; string, number or boolean values."""
+    for name, value in dimensions.items():
+        if not isinstance(name, str) or not isinstance(value, str | int | float | bool):
+            raise ValueError(
+                f"dimension {name!r} is {value!r}; use a string name with a string,"
+                " number or boolean."
+            )
+    return tuple(dimensions.items())
+
+
+def check_units(name: str, value: object) -> float:
+    """A number of units: finite and not negative, never a bool or a string."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} is {value!r}; give a number of units, such as 1.")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} is {value!r}; give a finite number that is 0 or more.")
+    return value
+
+
+def check_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:
+    """One of a few words, or an error that lists them."""
+    if value not in choices:
+        words = " or ".join(f'"{choice}"' for choice in choices if choice is not None)
+        raise ValueError(f'{name} is "{value}"; use {words}.')
+
+
+def _check_target(feature_id: object, currency_id: object) -> None:
+    if (feature_id is None) == (currency_id is None):
+        given = "neither" if feature_id is None else "both"
+        raise ValueError(
+            f"a requirement was given {given} of feature id and currency;"
+            " name exactly one of them."
+        )
+    name, value = ("feature id", feature_id)
+    if feature_id is None:
+        name, value = ("currency", currency_id)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(
+            f"the {name} is {value!r}; give its id as a non-empty string,"
+            ' such as "feature-01-templates".'
+        )
+
+
+def _check_values(values: tuple[object, ...]) -> None:
+    for value in values:
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"values contains {value!r}; give non-empty strings.")

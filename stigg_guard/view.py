@@ -1,0 +1,106 @@
+"""What a decorator or rule says about a view: its need, its usage, its exceptions.
+
+How the view is run between check and report lives in `flow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from stigg_guard.decision import Decision, Reason
+from stigg_guard.requirement import Need, Requirement
+from stigg_guard.subject import Subject
+
+RequestCallable: TypeAlias = Callable[[Any], Any]
+"""A user's function of the framework's request, sync or async."""
+
+Resolved: TypeAlias = Subject | str | None
+CustomerResolver: TypeAlias = Callable[..., Resolved | Awaitable[Resolved]]
+"""Request to customer id, Subject or None; sync or async."""
+
+ResourceResolver: TypeAlias = Callable[..., str | None | Awaitable[str | None]]
+OnDenied: TypeAlias = int | Mapping[Reason, int] | Callable[[Any, Decision], Any]
+"""A status for every denial, one per reason, or a function that makes the response."""
+
+
+def succeeded(status: int) -> bool:
+    """Whether a response counts as success: 2xx and 3xx."""
+    return 200 <= status < 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewSpec:
+    """One decorator's or rule's word on a view.
+
+    `value` and `dimensions` are functions of the request that complete the need just
+    before it is asked; `when` decides by the response's status whether usage counts.
+    """
+
+    need: Need
+    value: RequestCallable | None = None
+    dimensions: RequestCallable | None = None
+    when: Callable[[int], bool] = succeeded
+    customer: CustomerResolver | None = None
+    resource: ResourceResolver | str | None = None
+    exempt_when: RequestCallable | None = None
+    on_denied: OnDenied | None = None
+
+    @property
+    def asks_more(self) -> bool:
+        """Whether its answer also answers the plain question about the feature."""
+        if self.value is not None:
+            return True
+        return isinstance(self.need, Requirement) and bool(
+            self.need.question.usage or self.need.values
+        )
+
+    def same_subject(self, other: ViewSpec) -> bool:
+        """Whether both ask for the same customer and resource, and of everyone."""
+        return (self.customer, self.resource, self.exempt_when) == (
+            other.customer,
+            other.resource,
+            other.exempt_when,
+        )
+
+
+def status_codes(when: Callable[[int], bool] | Iterable[int]) -> Callable[[int], bool]:
+    """`when` as written by a user: a function of the status, or the statuses."""
+    if callable(when):
+        return when
+    codes = frozenset(when)
+    return codes.__contains__
+
+
+def in_order(specs: tuple[ViewSpec, ...]) -> tuple[ViewSpec, ...]:
+    """The specs of a view, outermost first, so that one question serves several.
+
+    A question about a feature without usage or values is answered by one with them:
+    such a one is moved in front of it.
+    """
+    ordered = list(specs)
+    for index, plain in enumerate(specs):
+        if plain.asks_more or not isinstance(plain.need, Requirement):
+            continue
+        for other in specs[index + 1 :]:
+            if other.asks_more and _same_feature(plain, other):
+                ordered.remove(other)
+                ordered.insert(ordered.index(plain), other)
+                break
+    return tuple(ordered)
+
+
+def _same_feature(one: ViewSpec, other: ViewSpec) -> bool:
+    return (
+        isinstance(one.need, Requirement)
+        and isinstance(other.need, Requirement)
+        and one.need.name == other.need.name
+        and one.same_subject(other)
+    )
+
+
+def completed(need: Need, **changes: Any) -> Need:
+    """A metered need with the units and dimensions found in this request."""
+    assert isinstance(need, Requirement)
+    return replace(need, **changes)
