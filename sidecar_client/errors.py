@@ -19,7 +19,7 @@ class StiggGuardError(Exception):
 
 
 class ConfigurationError(StiggGuardError):
-    """Something is set up wrongly; the message names the thing, the value and the cure."""
+    """Something is set up wrongly; the message names thing, value and cure."""
 
 
 class SidecarError(StiggGuardError):

@@ -1,0 +1,83 @@
+"""The synchronous transport over grpcio.
+
+What an error means is decided in `grpc_channel`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import cast
+
+import grpc
+
+from sidecar_client.grpc_channel import (
+    ChannelSettings,
+    closed,
+    error_of,
+    no_turn,
+)
+
+
+class GrpcTransport:
+    """One channel, for any number of threads."""
+
+    def __init__(self, settings: ChannelSettings) -> None:
+        self._settings = settings
+        self._channel = _open(settings)
+        self._places = threading.Semaphore(settings.max_in_flight)
+        self._methods: dict[str, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+
+    def call(self, method: str, request: bytes, timeout: float) -> bytes:
+        """Return the answer, or raise a `SidecarError`."""
+        left = timeout
+        if not self._places.acquire(blocking=False):
+            left = self._wait_for_a_place(method, timeout)
+        try:
+            return self._multicallable(method)(request, timeout=left)
+        except grpc.RpcError as failure:
+            raise error_of(
+                # What grpcio raises from a call is a Call as well; its types hide it.
+                cast("grpc.Call", failure),
+                method=method,
+                target=self._settings.target,
+                timeout=timeout,
+            ) from failure
+        except ValueError as failure:
+            # grpcio says so when the channel was closed by another thread.
+            raise closed(method, self._settings.target) from failure
+        finally:
+            self._places.release()
+
+    def close(self) -> None:
+        """Cancel the calls in flight and close the channel."""
+        self._channel.close()
+
+    def _wait_for_a_place(self, method: str, timeout: float) -> float:
+        start = time.monotonic()
+        taken = self._places.acquire(timeout=timeout)
+        left = timeout - (time.monotonic() - start)
+        if taken and left > 0:
+            return left
+        if taken:
+            self._places.release()
+        raise no_turn(
+            method,
+            self._settings.target,
+            timeout=timeout,
+            max_in_flight=self._settings.max_in_flight,
+        )
+
+    def _multicallable(self, method: str) -> grpc.UnaryUnaryMultiCallable[bytes, bytes]:
+        known = self._methods.get(method)
+        if known is None:
+            known = self._methods[method] = self._channel.unary_unary(method)
+        return known
+
+
+def _open(settings: ChannelSettings) -> grpc.Channel:
+    if settings.credentials is None:
+        return grpc.insecure_channel(settings.target, options=settings.options)
+    return grpc.secure_channel(
+        settings.target, settings.credentials, options=settings.options
+    )

@@ -1,0 +1,74 @@
+"""State that belongs to one process: a forked child starts with none of its parent's.
+
+No gRPC here: only who owns what, and what a child must never touch.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+State = TypeVar("State")
+
+
+class Process:
+    """The identity of one process; a fork makes a new one."""
+
+    __slots__ = ("pid",)
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+
+
+_current = Process()
+_open: weakref.WeakSet[object] = weakref.WeakSet()
+# A destructor of the parent's channel would hang or crash the child, so none ever runs.
+_inherited: list[object] = []
+
+
+def this_process() -> Process:
+    """Return the same object until the process forks, also behind Python's back."""
+    if _current.pid != os.getpid():
+        _forget_the_parent()
+    return _current
+
+
+def belongs_to_this_process(connection: object) -> None:
+    """Note an open connection, so that a forked child keeps its hands off it."""
+    _open.add(connection)
+
+
+def parent_was_connected() -> bool:
+    """Tell whether this process was forked from one with open connections."""
+    return bool(_inherited)
+
+
+class PerProcess(Generic[State]):
+    """Holds one state per process, made on first use."""
+
+    __slots__ = ("_make", "_states")
+
+    def __init__(self, make: Callable[[], State]) -> None:
+        self._make = make
+        self._states: dict[Process, State] = {}
+
+    def get(self) -> State:
+        """Return this process's state; threads that race get the same one."""
+        process = this_process()
+        state = self._states.get(process)
+        if state is None:
+            # No lock: one held by another thread at the fork would stay locked here.
+            state = self._states.setdefault(process, self._make())
+        return state
+
+
+def _forget_the_parent() -> None:
+    global _current  # the one place where the process changes
+    _current = Process()
+    _inherited.extend(_open)
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_forget_the_parent)
