@@ -1,0 +1,266 @@
+"""What is reported: calculated usage becomes changes of counters, events are kept.
+
+Validation and effect of the reporting methods live here; checks do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import uuid4
+
+from sidecar_client.local import messages
+from sidecar_client.local.catalog import CatalogIndex, Customer
+from sidecar_client.local.evaluation import Reason, Subject, counter_at, standing
+from sidecar_client.local.events import EventLog
+from sidecar_client.local.periods import Window
+from sidecar_client.local.refusal import (
+    Code,
+    Refusal,
+    checked_id,
+    checked_moment,
+    checked_number,
+)
+from sidecar_client.local.stores.base import (
+    UsageChange,
+    UsageOutOfRange,
+    UsageStore,
+)
+from sidecar_client.protocol import sidecar_pb2 as pb
+
+MOST_USAGES = 100
+MOST_EVENTS = 1000
+MOST_EVENT_BYTES = 1_000_000
+
+_UPDATES: dict[int, Literal["delta", "set"]] = {
+    pb.USAGE_UPDATE_BEHAVIOR_UNSPECIFIED: "delta",
+    pb.USAGE_UPDATE_BEHAVIOR_DELTA: "delta",
+    pb.USAGE_UPDATE_BEHAVIOR_SET: "set",
+}
+_STATUS: dict[Reason, tuple[Code, str]] = {
+    "CUSTOMER_NOT_FOUND": (
+        "NOT_FOUND",
+        "there is no customer {customer!r}; add it to the catalog",
+    ),
+    "CUSTOMER_RESOURCE_NOT_FOUND": (
+        "NOT_FOUND",
+        "customer {customer!r} has no resource {resource!r}; add it to the catalog",
+    ),
+    "FEATURE_NOT_FOUND": (
+        "NOT_FOUND",
+        "there is no feature {feature!r}; add it to the catalog",
+    ),
+    "CUSTOMER_IS_ARCHIVED": (
+        "FAILED_PRECONDITION",
+        "customer {customer!r} is archived and cannot use anything",
+    ),
+    "NO_ACTIVE_SUBSCRIPTION": (
+        "FAILED_PRECONDITION",
+        "customer {customer!r} has no active subscription here; "
+        "subscribe it, or name the resource that is subscribed",
+    ),
+    "NO_FEATURE_ENTITLEMENT_IN_SUBSCRIPTION": (
+        "FAILED_PRECONDITION",
+        "no subscription of customer {customer!r} entitles to {feature!r}",
+    ),
+    "REVOKED": (
+        "FAILED_PRECONDITION",
+        "{feature!r} is revoked for customer {customer!r}",
+    ),
+    "FEATURE_TYPE_MISMATCH": (
+        "FAILED_PRECONDITION",
+        "feature {feature!r} is not metered; only metered features have usage",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measurement:
+    request: pb.ReportUsageRequest
+    change: UsageChange
+    window: Window | None
+
+
+class Reporter:
+    """Carries out reports against a usage store and an event log."""
+
+    def __init__(
+        self,
+        index: CatalogIndex,
+        *,
+        store: UsageStore,
+        events: EventLog,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._index = index
+        self._store = store
+        self._events = events
+        self._clock = clock
+
+    async def seed(self) -> None:
+        """Put the catalog's starting usage where nothing was reported yet."""
+        now = self._clock()
+        changes = [
+            change
+            for customer in self._index.customers.values()
+            for change in self._starting(customer, now)
+        ]
+        await self._store.seed(changes)
+
+    def _starting(self, customer: Customer, now: datetime) -> list[UsageChange]:
+        changes: list[UsageChange] = []
+        for usage in customer.usage:
+            subject = Subject(customer_id=customer.id, resource_id=usage.resource)
+            found = standing(self._index, subject, usage.feature, now)
+            if found.grant is not None:
+                key, _ = counter_at(found, subject, usage.at or now)
+                changes.append(UsageChange(key=key, update="set", value=usage.value))
+        return changes
+
+    async def report(
+        self, requests: Sequence[pb.ReportUsageRequest]
+    ) -> list[pb.ReportUsageResponse]:
+        """Apply all measurements, or refuse and apply none."""
+        many = len(requests) > 1
+        now = self._clock()
+        made = [
+            self._measurement(request, now, where=f"usages[{at}]." if many else "")
+            for at, request in enumerate(requests)
+        ]
+        try:
+            totals = await self._store.apply([item.change for item in made])
+        except UsageOutOfRange as error:
+            raise _out_of_range(error) from None
+        return [
+            _acknowledged(item, total) for item, total in zip(made, totals, strict=True)
+        ]
+
+    async def report_bulk(
+        self, requests: Sequence[pb.ReportUsageRequest]
+    ) -> list[pb.ReportUsageResponse]:
+        """Like `report`, for 1 to 100 measurements."""
+        if not 1 <= len(requests) <= MOST_USAGES:
+            raise Refusal(
+                "INVALID_ARGUMENT",
+                f"usages has {len(requests)} measurements; "
+                f"send 1 to {MOST_USAGES} at a time.",
+            )
+        return await self.report(requests)
+
+    def keep(self, events: Sequence[pb.Event]) -> int:
+        """Keep all events that are new, or refuse all; how many were new."""
+        if not 1 <= len(events) <= MOST_EVENTS:
+            raise Refusal(
+                "INVALID_ARGUMENT",
+                f"events has {len(events)} events; send 1 to {MOST_EVENTS} at a time.",
+            )
+        now = self._clock()
+        moments = [_event_moment(e, now, f"events[{n}]") for n, e in enumerate(events)]
+        pairs = zip(events, moments, strict=True)
+        return sum(self._events.add(event, moment) for event, moment in pairs)
+
+    def _measurement(
+        self, request: pb.ReportUsageRequest, now: datetime, *, where: str
+    ) -> _Measurement:
+        subject = Subject(
+            customer_id=checked_id("customer", request.customer_id, where=where),
+            resource_id=(
+                checked_id("resource", request.resource_id, where=where)
+                if request.HasField("resource_id")
+                else None
+            ),
+        )
+        feature_id = checked_id("feature", request.feature_id, where=where)
+        value = checked_number(f"{where}value", request.value)
+        update = _update(request.update_behavior, where)
+        _check_dimensions(request.dimensions, f"{where}dimensions")
+        moment = now
+        if request.HasField("timestamp"):
+            moment = checked_moment(f"{where}timestamp", request.timestamp)
+        found = standing(self._index, subject, feature_id, now, wanted="metered")
+        if found.reason is not None:
+            raise _refused(found.reason, request, where)
+        key, window = counter_at(found, subject, moment)
+        change = UsageChange(key=key, update=update, value=value)
+        return _Measurement(request=request, change=change, window=window)
+
+
+def _update(number: int, where: str) -> Literal["delta", "set"]:
+    if number in _UPDATES:
+        return _UPDATES[number]
+    raise Refusal(
+        "INVALID_ARGUMENT",
+        f"{where}update_behavior is {number}; use 1 (DELTA) or 2 (SET).",
+    )
+
+
+def _refused(reason: Reason, request: pb.ReportUsageRequest, where: str) -> Refusal:
+    code, text = _STATUS[reason]
+    message = text.format(
+        customer=request.customer_id,
+        resource=request.resource_id,
+        feature=request.feature_id,
+    )
+    return Refusal(
+        code, f"{where.removesuffix('.')}: {message}." if where else f"{message}."
+    )
+
+
+def _out_of_range(error: UsageOutOfRange) -> Refusal:
+    change = error.change
+    did = "setting" if change.update == "set" else "adding"
+    return Refusal(
+        "OUT_OF_RANGE",
+        f"value: {did} {change.value:g} would make the usage of "
+        f"{change.key.feature_id!r} {error.total:g}; it cannot be below 0 or infinite.",
+    )
+
+
+def _acknowledged(item: _Measurement, total: float) -> pb.ReportUsageResponse:
+    request = item.request
+    return pb.ReportUsageResponse(
+        measurement_id=str(uuid4()),
+        customer_id=request.customer_id,
+        resource_id=request.resource_id if request.HasField("resource_id") else None,
+        feature_id=request.feature_id,
+        current_usage=total,
+        usage_period_start=messages.timestamp(item.window and item.window.start),
+        usage_period_end=messages.timestamp(item.window and item.window.end),
+    )
+
+
+def _event_moment(event: pb.Event, now: datetime, where: str) -> datetime:
+    """When the event happened; refuses an event that is not complete."""
+    for field in ("event_name", "idempotency_key"):
+        if not getattr(event, field):
+            raise Refusal("INVALID_ARGUMENT", f"{where}.{field} is empty; give one.")
+    checked_id("customer", event.customer_id, where=f"{where}.")
+    if event.HasField("resource_id"):
+        checked_id("resource", event.resource_id, where=f"{where}.")
+    if event.ByteSize() > MOST_EVENT_BYTES:
+        raise Refusal(
+            "INVALID_ARGUMENT",
+            f"{where} has {event.ByteSize()} bytes; send at most {MOST_EVENT_BYTES}.",
+        )
+    _check_dimensions(event.dimensions, f"{where}.dimensions")
+    if event.HasField("timestamp"):
+        return checked_moment(f"{where}.timestamp", event.timestamp)
+    return now
+
+
+def _check_dimensions(
+    dimensions: Mapping[str, pb.EventDimensionValue], where: str
+) -> None:
+    for name, value in dimensions.items():
+        kind = value.WhichOneof("value")
+        if not name:
+            raise Refusal("INVALID_ARGUMENT", f"{where} has an empty name; give one.")
+        if kind is None:
+            raise Refusal(
+                "INVALID_ARGUMENT",
+                f"{where}[{name!r}] has no value; set a string, a number or a boolean.",
+            )
+        if kind == "number_value":
+            checked_number(f"{where}[{name!r}]", value.number_value)

@@ -1,0 +1,76 @@
+"""Whether an address can be bound, and who has it if not.
+
+Only the diagnosis of ports lives here; the server that wants one is `server`.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import psutil
+
+from sidecar_client.errors import ConfigurationError
+
+_COMMAND_SHOWN = 80
+
+
+class AddressError(ConfigurationError):
+    """The sidecar cannot listen where it was told to."""
+
+
+def check_address(host: str, port: int) -> None:
+    """Return if `host` and `port` can be bound; otherwise say why not, and the cure.
+
+    gRPC itself only says that binding failed, and logs from its C core.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError, OverflowError) as error:
+        raise AddressError(
+            f"host {host!r} and port {port} are no address ({error}); "
+            "use a host such as 127.0.0.1 and a port from 0 to 65535"
+        ) from None
+    family, kind, protocol, _, address = found[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise AddressError(_why(error, host, port)) from None
+
+
+def _why(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} on {host} is taken by {_holder(port)}; stop it, or choose "
+            "another port with --port (0 takes a free one)"
+        )
+    if error.errno == errno.EACCES:
+        return (
+            f"port {port} on {host} needs privileges that this process lacks; "
+            "choose one above 1023 with --port"
+        )
+    return (
+        f"port {port} on {host} cannot be bound ({error.strerror}); choose an address "
+        "of this machine with --host, such as 127.0.0.1"
+    )
+
+
+def _holder(port: int) -> str:
+    """The process that listens on the port, as far as we may see it."""
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            listens = connection.status == psutil.CONN_LISTEN
+            if listens and connection.laddr.port == port and connection.pid:
+                return _named(connection.pid)
+    except psutil.Error:
+        pass
+    return "another process"
+
+
+def _named(pid: int) -> str:
+    command = " ".join(psutil.Process(pid).cmdline())
+    if len(command) > _COMMAND_SHOWN:
+        command = f"{command[: _COMMAND_SHOWN - 3]}..."
+    return f"process {pid} ({command})"

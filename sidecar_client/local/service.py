@@ -1,0 +1,238 @@
+"""The twelve methods of the protocol: validate, ask the core, translate.
+
+What a request must look like lives here; who is entitled to what does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from google.protobuf.empty_pb2 import Empty
+
+from sidecar_client.local import messages
+from sidecar_client.local.catalog import Catalog, CatalogIndex, FeatureType
+from sidecar_client.local.evaluation import (
+    Standing,
+    Subject,
+    Verdict,
+    judge,
+    standing,
+    standings,
+    subject_reason,
+)
+from sidecar_client.local.events import EventLog
+from sidecar_client.local.metering import Reporter
+from sidecar_client.local.refusal import Refusal, checked_id, checked_number
+from sidecar_client.local.stores.base import UsageStore
+from sidecar_client.protocol import sidecar_pb2 as pb
+
+Clock = Callable[[], datetime]
+
+
+class SidecarService:
+    """Answers every method from a catalog, a usage store and a clock."""
+
+    def __init__(
+        self, catalog: Catalog, *, store: UsageStore, events: EventLog, clock: Clock
+    ) -> None:
+        self._index = CatalogIndex.of(catalog)
+        self._store = store
+        self._clock = clock
+        self._reporter = Reporter(self._index, store=store, events=events, clock=clock)
+
+    async def seed(self) -> None:
+        """Put the catalog's starting usage where nothing was reported yet."""
+        await self._reporter.seed()
+
+    async def get_entitlement(
+        self, request: pb.GetEntitlementRequest
+    ) -> pb.GetEntitlementResponse:
+        """A feature of any type."""
+        return messages.response(await self._check(request, request.options))
+
+    async def get_entitlement_v2(
+        self, request: pb.GetEntitlementV2Request
+    ) -> pb.GetEntitlementV2Response:
+        """A feature of any type, or a credit currency."""
+        if request.HasField("feature_id") == request.HasField("currency_id"):
+            raise Refusal(
+                "INVALID_ARGUMENT",
+                "feature_id and currency_id: set one of them, not both and not none.",
+            )
+        if request.HasField("currency_id"):
+            verdict = self._currency(request)
+        else:
+            verdict = await self._check(request, request.options)
+        return pb.GetEntitlementV2Response(entitlement=messages.entitlement_v2(verdict))
+
+    async def get_boolean_entitlement(
+        self, request: pb.GetBooleanEntitlementRequest
+    ) -> pb.GetBooleanEntitlementResponse:
+        """A boolean feature."""
+        verdict = await self._check(request, wanted="boolean")
+        return pb.GetBooleanEntitlementResponse(
+            has_access=verdict.has_access,
+            access_denied_reason=messages.reason_number(verdict.reason),
+            entitlement=messages.boolean(verdict),
+        )
+
+    async def get_numeric_entitlement(
+        self, request: pb.GetNumericEntitlementRequest
+    ) -> pb.GetNumericEntitlementResponse:
+        """A numeric feature."""
+        verdict = await self._check(request, wanted="numeric")
+        return pb.GetNumericEntitlementResponse(
+            has_access=verdict.has_access,
+            access_denied_reason=messages.reason_number(verdict.reason),
+            entitlement=messages.numeric(verdict),
+        )
+
+    async def get_metered_entitlement(
+        self, request: pb.GetMeteredEntitlementRequest
+    ) -> pb.GetMeteredEntitlementResponse:
+        """A metered feature; the answer repeats the requested usage, 0 if absent."""
+        verdict = await self._check(request, request.options, wanted="metered")
+        return pb.GetMeteredEntitlementResponse(
+            has_access=verdict.has_access,
+            access_denied_reason=messages.reason_number(verdict.reason),
+            requested_usage=request.options.requested_usage,
+            entitlement=messages.metered(verdict),
+        )
+
+    async def get_enum_entitlement(
+        self, request: pb.GetEnumEntitlementRequest
+    ) -> pb.GetEnumEntitlementResponse:
+        """An enum feature; the answer repeats the requested values."""
+        verdict = await self._check(request, request.options, wanted="enum")
+        return pb.GetEnumEntitlementResponse(
+            has_access=verdict.has_access,
+            access_denied_reason=messages.reason_number(verdict.reason),
+            requested_values=request.options.requested_values,
+            entitlement=messages.enum(verdict),
+        )
+
+    async def get_entitlements(
+        self, request: pb.GetEntitlementsRequest
+    ) -> pb.GetEntitlementsResponse:
+        """What the subject is entitled to, whatever is used of it."""
+        reason, found = standings(self._index, _subject(request), self._clock())
+        verdicts = await self._judged([item for item in found if item.grant])
+        return pb.GetEntitlementsResponse(
+            entitlements=[messages.entitlement(verdict) for verdict in verdicts],
+            access_denied_reason=messages.reason_number(reason),
+        )
+
+    async def get_entitlements_state_v2(
+        self, request: pb.GetEntitlementsStateV2Request
+    ) -> pb.GetEntitlementsStateV2Response:
+        """What the subscriptions say about each feature, denials included."""
+        reason, found = standings(self._index, _subject(request), self._clock())
+        verdicts = await self._judged(found)
+        return pb.GetEntitlementsStateV2Response(
+            entitlements=[messages.entitlement_v2(verdict) for verdict in verdicts],
+            access_denied_reason=messages.reason_number(reason),
+        )
+
+    async def reload_entitlements(
+        self, request: pb.ReloadEntitlementsRequest
+    ) -> pb.ReloadEntitlementsResponse:
+        """Whether the customer and resource exist; nothing is cached here."""
+        reason = subject_reason(self._index, _subject(request))
+        exists = reason in (None, "CUSTOMER_IS_ARCHIVED")
+        return pb.ReloadEntitlementsResponse(entitled_entity_exists=exists)
+
+    async def report_usage(
+        self, request: pb.ReportUsageRequest
+    ) -> pb.ReportUsageResponse:
+        """Calculated usage; the next check sees it."""
+        return (await self._reporter.report([request]))[0]
+
+    async def report_usage_bulk(
+        self, request: pb.ReportUsageBulkRequest
+    ) -> pb.ReportUsageBulkResponse:
+        """Several measurements, all or none."""
+        return pb.ReportUsageBulkResponse(
+            usages=await self._reporter.report_bulk(request.usages)
+        )
+
+    async def report_events(self, request: pb.ReportEventsRequest) -> Empty:
+        """Raw events, all or none."""
+        self._reporter.keep(request.events)
+        return Empty()
+
+    async def _check(
+        self,
+        request: _FeatureRequest,
+        options: _Options | None = None,
+        *,
+        wanted: FeatureType | None = None,
+    ) -> Verdict:
+        subject = _subject(request)
+        feature_id = checked_id("feature", request.feature_id)
+        usage, values = _asked(options)
+        found = standing(self._index, subject, feature_id, self._clock(), wanted=wanted)
+        used = await self._store.read([found.counter]) if found.counter else [0.0]
+        return judge(
+            found, usage=used[0], requested_usage=usage, requested_values=values
+        )
+
+    def _currency(self, request: pb.GetEntitlementV2Request) -> Verdict:
+        checked_id("currency", request.currency_id)
+        reason = subject_reason(self._index, _subject(request))
+        return judge(Standing(reason=reason or "ENTITLEMENT_NOT_FOUND"))
+
+    async def _judged(self, found: Sequence[Standing]) -> list[Verdict]:
+        keys = [item.counter for item in found if item.counter]
+        used = dict(zip(keys, await self._store.read(keys), strict=True))
+        return [
+            judge(item, usage=used[item.counter] if item.counter else 0.0)
+            for item in found
+        ]
+
+
+_FeatureRequest = (
+    pb.GetEntitlementRequest
+    | pb.GetEntitlementV2Request
+    | pb.GetBooleanEntitlementRequest
+    | pb.GetNumericEntitlementRequest
+    | pb.GetMeteredEntitlementRequest
+    | pb.GetEnumEntitlementRequest
+)
+_SubjectRequest = (
+    _FeatureRequest
+    | pb.GetEntitlementsRequest
+    | pb.GetEntitlementsStateV2Request
+    | pb.ReloadEntitlementsRequest
+)
+_Options = (
+    pb.GetEntitlementOptions | pb.MeteredEntitlementOptions | pb.EnumEntitlementOptions
+)
+
+
+def _subject(request: _SubjectRequest) -> Subject:
+    return Subject(
+        customer_id=checked_id("customer", request.customer_id),
+        resource_id=(
+            checked_id("resource", request.resource_id)
+            if request.HasField("resource_id")
+            else None
+        ),
+    )
+
+
+def _asked(options: _Options | None) -> tuple[float | None, Sequence[str]]:
+    """The requested usage (None if absent) and values."""
+    if options is None:
+        return None, ()
+    if isinstance(options, pb.EnumEntitlementOptions):
+        return None, options.requested_values
+    values = (
+        options.requested_values
+        if isinstance(options, pb.GetEntitlementOptions)
+        else ()
+    )
+    if not options.HasField("requested_usage"):
+        return None, values
+    usage = checked_number("requested_usage", options.requested_usage, least=0)
+    return usage, values

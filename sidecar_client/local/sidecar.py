@@ -1,0 +1,152 @@
+"""`LocalSidecar`: a sidecar that a program or a test runs for itself.
+
+Its lifetime, on the running loop or in a thread, lives here; the server does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from sidecar_client.errors import ConfigurationError
+from sidecar_client.local.events import EventLog
+from sidecar_client.local.loading import CatalogSource, load
+from sidecar_client.local.server import SidecarServer, address
+from sidecar_client.local.service import SidecarService
+from sidecar_client.local.stores.memory import MemoryUsageStore
+from sidecar_client.protocol import sidecar_pb2 as pb
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class LocalSidecar:
+    """A real gRPC sidecar for development and tests.
+
+    `async with LocalSidecar() as sidecar:` serves on the running loop, `with` serves
+    from a thread of its own. The catalog is a path, a mapping or a `Catalog`; without
+    one it is the demo catalog. Port 0 takes a free port and keeps it over restarts;
+    usage and events are kept as well, for as long as the object lives.
+    """
+
+    def __init__(
+        self,
+        catalog: CatalogSource = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        loaded = load(catalog)
+        self.catalog = loaded.catalog
+        self.origin = loaded.origin
+        """Where the catalog came from: an absolute path, `demo` or `memory`."""
+        self.host = host
+        self.port = port
+        """The port to listen on; after the start, the one listened on."""
+        self.calls: Counter[str] = Counter()
+        """How often each RPC was called, by its name, such as `GetEntitlement`."""
+        self._events = EventLog()
+        self._service = SidecarService(
+            loaded.catalog,
+            store=MemoryUsageStore(),
+            events=self._events,
+            clock=clock or _utc_now,
+        )
+        self._server: SidecarServer | None = None
+        self._thread: _LoopThread | None = None
+
+    @property
+    def target(self) -> str:
+        """Where to reach it, such as `127.0.0.1:50123`."""
+        return address(self.host, self.port)
+
+    @property
+    def events(self) -> tuple[pb.Event, ...]:
+        """The raw events reported and kept, oldest first."""
+        return self._events.all()
+
+    async def astart(self) -> None:
+        """Serve on the running loop; `ConfigurationError` if the port is taken."""
+        if self._server is not None:
+            raise ConfigurationError(
+                f"the local sidecar on {self.target} is already running; stop it first"
+            )
+        server = SidecarServer(self._service, calls=self.calls)
+        await self._service.seed()
+        self.port = await server.start(self.host, self.port)
+        self._server = server
+
+    async def astop(self) -> None:
+        """Answer what is running, then stop. Does nothing when stopped."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop()
+
+    def start(self) -> None:
+        """Serve from a thread; it has the port when this returns."""
+        thread = _LoopThread()
+        try:
+            thread.run(self.astart())
+        except BaseException:
+            thread.close()
+            raise
+        self._thread = thread
+
+    def stop(self) -> None:
+        """Stop what `start` started. Does nothing when stopped."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.run(self.astop())
+            thread.close()
+
+    async def __aenter__(self) -> Self:
+        await self.astart()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.astop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class _LoopThread:
+    """An event loop in a daemon thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="local-sidecar", daemon=True
+        )
+        self._thread.start()
+
+    def run(self, work: Coroutine[None, None, None]) -> None:
+        """Run the coroutine there and wait for it."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
