@@ -1,2 +1,58 @@
-"""x"""
+"""Guard and meter views with Stigg entitlements: policy, independent of frameworks.
+
+The adapters are `stigg_guard_django`, `stigg_guard_flask` and `stigg_guard_starlette`.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from stigg_guard.decision import Decision, Entitlement, Reason
+from stigg_guard.decorators import guard_exempt, specs_of
+from stigg_guard.denial import Denial, DenialPolicy, FeatureSettings
+from stigg_guard.errors import (
+    AccessDenied,
+    ConfigurationError,
+    SidecarError,
+    SidecarRejected,
+    SidecarTimeout,
+    SidecarUnavailable,
+    StiggGuardError,
+)
+from stigg_guard.guard import AsyncGuard, Guard, Usage
+from stigg_guard.requirement import Fallback, Requirement, currency, feature
+from stigg_guard.rules import Rule
+from stigg_guard.settings import Settings
+from stigg_guard.subject import Subject
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AccessDenied",
+    "AsyncGuard",
+    "ConfigurationError",
+    "Decision",
+    "Denial",
+    "DenialPolicy",
+    "Entitlement",
+    "Fallback",
+    "FeatureSettings",
+    "Guard",
+    "Reason",
+    "Requirement",
+    "Rule",
+    "Settings",
+    "SidecarError",
+    "SidecarRejected",
+    "SidecarTimeout",
+    "SidecarUnavailable",
+    "StiggGuardError",
+    "Subject",
+    "Usage",
+    "currency",
+    "feature",
+    "guard_exempt",
+    "specs_of",
+]
+
+logging.getLogger("stigg_guard").addHandler(logging.NullHandler())

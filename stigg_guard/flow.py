@@ -110,21 +110,35 @@ class Ground(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A view that may run: why, and the rest of its conversation, still to be had."""
+
+    decisions: tuple[Decision, ...]
+    flow: Flow
+
+
 @dataclass(slots=True)
 class RequestScope:
-    """What one request already knows: its subject and the answers it was given."""
+    """What one request already knows: its subject, its answers, what is still open.
+
+    `request` is what the user's functions are called with. `used` replaces the units
+    that are reported, when the view found out that it used less or more.
+    """
 
     request: object = None
     method: str = "GET"
     is_preflight: bool = False
     subject: Subject | None = None
     subject_is_known: bool = False
+    used: float | None = None
+    admissions: list[Admission] = field(default_factory=list[Admission])
     answers: dict[tuple[Subject, Question], Answer | NoAnswer] = field(
         default_factory=dict[tuple[Subject, Question], Answer | NoAnswer]
     )
 
     def recall(self, subject: Subject, question: Question) -> Answer | NoAnswer | None:
-        """The answer to this question, or to one that asked for more and was granted."""
+        """The answer to this question, or to a granted one that asked for more."""
         if not self.answers:
             return None
         known = self.answers.get((subject, question))
@@ -244,7 +258,7 @@ def as_subject(found: object) -> Subject | None:
 def decide(
     subject: Subject, need: Need, scope: RequestScope, ground: Ground
 ) -> Generator[Step, Any, Decision]:
-    """Whether a subject meets a need; parts are asked in order, and no more than needed."""
+    """Whether a subject meets a need; parts are asked in order, as far as needed."""
     if isinstance(need, Requirement):
         return (yield from check_flow(subject, need, scope, ground))
     wanted = not isinstance(need, AllOf)
@@ -316,6 +330,8 @@ def report_flow(
     assert requirement.feature_id is not None
     assert subject is not None
     value = requirement.usage or 0
+    if scope.used is not None:
+        value = check_units("usage", scope.used)
     if value == 0 and requirement.metering.update == "delta":
         return
     measurement = Measurement(

@@ -52,7 +52,9 @@ def _fits(requirement: Requirement, entitlement: Entitlement) -> bool:
     return requirement.at_least is None or kind == "numeric"
 
 
-def _reason_for_value(at_least: float, entitlement: Entitlement | None) -> Reason | None:
+def _reason_for_value(
+    at_least: float, entitlement: Entitlement | None
+) -> Reason | None:
     if entitlement is None:
         return Reason.FEATURE_TYPE_MISMATCH
     if entitlement.is_unlimited:
@@ -85,7 +87,7 @@ def fall_back(
     fallback: Fallback | None,
     policy: Policy,
 ) -> Decision:
-    """The decision without a verdict: last known, then the fallback, then the policy."""
+    """The decision without a verdict: last known, else fallback, else the policy."""
     if last_known is not None:
         return replace(
             last_known, requirement=requirement, is_fallback=True, source="last_known"

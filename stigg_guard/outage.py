@@ -42,7 +42,7 @@ class Outage:
         self._since = None
         count, self._unanswered = self._unanswered, 0
         logger.info(
-            "The sidecar gives verdicts again, after %.1f s and %d unanswered questions.",
+            "The sidecar gives verdicts again, after %.1f s without %d of them.",
             time.monotonic() - since,
             count,
         )

@@ -161,8 +161,10 @@ def as_values(values: Iterable[str]) -> tuple[str, ...]:
     return (values,) if isinstance(values, str) else tuple(values)
 
 
-def as_dimensions(dimensions: Mapping[str, Dimension]) -> tuple[tuple[str, Dimension], ...]:
-    """Dimensions as written by a user: string keys; string, number or boolean values."""
+def as_dimensions(
+    dimensions: Mapping[str, Dimension],
+) -> tuple[tuple[str, Dimension], ...]:
+    """Dimensions as written by a user: names, and strings, numbers or booleans."""
     for name, value in dimensions.items():
         if not isinstance(name, str) or not isinstance(value, str | int | float | bool):
             raise ValueError(
@@ -177,7 +179,9 @@ def check_units(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} is {value!r}; give a number of units, such as 1.")
     if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} is {value!r}; give a finite number that is 0 or more.")
+        raise ValueError(
+            f"{name} is {value!r}; give a finite number that is 0 or more."
+        )
     return value
 
 

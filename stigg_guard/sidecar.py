@@ -226,6 +226,7 @@ def _moment(message: Any, name: str) -> datetime | None:
     if not message.HasField(name):
         return None
     try:
-        return getattr(message, name).ToDatetime(tzinfo=UTC)
+        moment: datetime = getattr(message, name).ToDatetime(tzinfo=UTC)
     except ValueError:
         return None  # beyond what a datetime can say
+    return moment

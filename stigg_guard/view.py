@@ -20,7 +20,7 @@ Resolved: TypeAlias = Subject | str | None
 CustomerResolver: TypeAlias = Callable[..., Resolved | Awaitable[Resolved]]
 """Request to customer id, Subject or None; sync or async."""
 
-ResourceResolver: TypeAlias = Callable[..., str | None | Awaitable[str | None]]
+ResourceResolver: TypeAlias = Callable[..., str | Awaitable[str | None] | None]
 OnDenied: TypeAlias = int | Mapping[Reason, int] | Callable[[Any, Decision], Any]
 """A status for every denial, one per reason, or a function that makes the response."""
 

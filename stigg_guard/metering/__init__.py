@@ -1,1 +1,1 @@
-"""What was used, and how it is reported; whether it was allowed is decided in `flow`."""
+"""What was used, and how it is reported; whether it was allowed is for `flow`."""

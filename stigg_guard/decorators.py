@@ -1,0 +1,335 @@
+"""The decorators' words: what a user writes becomes a `ViewSpec`, or one clear error.
+
+How a framework's view is wrapped is its adapter's; an adapter makes its decorators with
+`Decorators`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+from stigg_guard.decision import Reason
+from stigg_guard.requirement import (
+    AllOf,
+    AnyOf,
+    Dimension,
+    Fallback,
+    Metering,
+    Need,
+    Policy,
+    Requirement,
+    Update,
+    as_dimensions,
+    as_fallback,
+    as_values,
+    check_choice,
+    check_units,
+)
+from stigg_guard.view import (
+    CustomerResolver,
+    OnDenied,
+    RequestCallable,
+    ResourceResolver,
+    ViewSpec,
+    in_order,
+    status_codes,
+    succeeded,
+)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+SPECS: Final = "__stigg_guard__"
+"""Where a guarded view carries what it needs, outermost first, for introspection."""
+VIEW: Final = "__stigg_guard_view__"
+EXEMPT: Final = "__stigg_guard_exempt__"
+
+
+def as_need(need: Need | str) -> Need:
+    """A need as written by a user: a string is the id of a feature."""
+    return Requirement(feature_id=need) if isinstance(need, str) else need
+
+
+def feature_spec(
+    feature_id: str | None = None,
+    *,
+    usage: float | None = None,
+    values: Iterable[str] | None = None,
+    at_least: float | None = None,
+    currency: str | None = None,
+    customer: CustomerResolver | None = None,
+    resource: ResourceResolver | str | None = None,
+    exempt_when: RequestCallable | None = None,
+    on_denied: OnDenied | None = None,
+    on_unavailable: Policy | None = None,
+    fallback: Fallback | bool | None = None,
+) -> ViewSpec:
+    """What `requires_feature` says of a view."""
+    _check_parentheses("requires_feature", feature_id)
+    need = Requirement(
+        feature_id=feature_id,
+        currency_id=currency,
+        usage=usage,
+        values=as_values(values or ()),
+        at_least=at_least,
+        fallback=as_fallback(fallback),
+        on_unavailable=on_unavailable,
+    )
+    return need_spec(need, customer, resource, exempt_when, on_denied)
+
+
+def meter_spec(
+    feature_id: str,
+    *,
+    value: float | RequestCallable = 1,
+    update: Update = "delta",
+    dimensions: Mapping[str, Dimension] | RequestCallable | None = None,
+    when: Callable[[int], bool] | Iterable[int] = succeeded,
+    customer: CustomerResolver | None = None,
+    resource: ResourceResolver | str | None = None,
+    exempt_when: RequestCallable | None = None,
+    on_denied: OnDenied | None = None,
+    on_unavailable: Policy | None = None,
+    fallback: Fallback | bool | None = None,
+) -> ViewSpec:
+    """What `meters_usage` says of a view."""
+    _check_parentheses("meters_usage", feature_id)
+    check_choice("update", update, ("delta", "set"))
+    fixed = () if dimensions is None or callable(dimensions) else dimensions
+    need = Requirement(
+        feature_id=feature_id,
+        usage=None if callable(value) else check_units("value", value),
+        metering=Metering(update=update, dimensions=as_dimensions(dict(fixed))),
+        fallback=as_fallback(fallback),
+        on_unavailable=on_unavailable,
+    )
+    return ViewSpec(
+        need=need,
+        value=value if callable(value) else None,
+        dimensions=dimensions if callable(dimensions) else None,
+        when=status_codes(when),
+        customer=_function("customer", customer),
+        resource=_function("resource", resource),
+        exempt_when=_function("exempt_when", exempt_when),
+        on_denied=check_on_denied(on_denied),
+    )
+
+
+def need_spec(
+    need: Need,
+    customer: CustomerResolver | None = None,
+    resource: ResourceResolver | str | None = None,
+    exempt_when: RequestCallable | None = None,
+    on_denied: OnDenied | None = None,
+) -> ViewSpec:
+    """What a decorator without metering says of a view."""
+    return ViewSpec(
+        need=need,
+        customer=_function("customer", customer),
+        resource=resource
+        if isinstance(resource, str)
+        else _function("resource", resource),
+        exempt_when=_function("exempt_when", exempt_when),
+        on_denied=check_on_denied(on_denied),
+    )
+
+
+class Decorators:
+    """The decorators of one framework; `wrap` makes a guarded view from a view."""
+
+    def __init__(self, wrap: Callable[[Any, tuple[ViewSpec, ...]], Any]) -> None:
+        self._wrap = wrap
+
+    def requires_feature(
+        self,
+        feature_id: str | None = None,
+        *,
+        usage: float | None = None,
+        values: Iterable[str] | None = None,
+        at_least: float | None = None,
+        currency: str | None = None,
+        customer: CustomerResolver | None = None,
+        resource: ResourceResolver | str | None = None,
+        exempt_when: RequestCallable | None = None,
+        on_denied: OnDenied | None = None,
+        on_unavailable: Policy | None = None,
+        fallback: Fallback | bool | None = None,
+    ) -> Callable[[View], View]:
+        """Let the view run only for customers who have the feature.
+
+        `usage` asks for so many units of a metered feature, `values` for enum values,
+        `at_least` for a numeric value, `currency` for credits in place of a feature.
+        `on_unavailable` ("allow" or "deny") and `fallback` say what holds when the
+        sidecar gives no verdict. A denied request raises `AccessDenied`, which the
+        middleware answers.
+        """
+        spec = feature_spec(
+            feature_id,
+            usage=usage,
+            values=values,
+            at_least=at_least,
+            currency=currency,
+            customer=customer,
+            resource=resource,
+            exempt_when=exempt_when,
+            on_denied=on_denied,
+            on_unavailable=on_unavailable,
+            fallback=fallback,
+        )
+        return self.decorator("requires_feature", spec)
+
+    def meters_usage(
+        self,
+        feature_id: str,
+        *,
+        value: float | RequestCallable = 1,
+        update: Update = "delta",
+        dimensions: Mapping[str, Dimension] | RequestCallable | None = None,
+        when: Callable[[int], bool] | Iterable[int] = succeeded,
+        customer: CustomerResolver | None = None,
+        resource: ResourceResolver | str | None = None,
+        exempt_when: RequestCallable | None = None,
+        on_denied: OnDenied | None = None,
+        on_unavailable: Policy | None = None,
+        fallback: Fallback | bool | None = None,
+    ) -> Callable[[View], View]:
+        """Check that `value` units are left, and report them once the view succeeded.
+
+        `value` is a number or a function of the request; with `update="set"` it is the
+        new total. `when` says which statuses are a success (2xx and 3xx). The response
+        leaves once the sidecar acknowledged the usage.
+        """
+        spec = meter_spec(
+            feature_id,
+            value=value,
+            update=update,
+            dimensions=dimensions,
+            when=when,
+            customer=customer,
+            resource=resource,
+            exempt_when=exempt_when,
+            on_denied=on_denied,
+            on_unavailable=on_unavailable,
+            fallback=fallback,
+        )
+        return self.decorator("meters_usage", spec)
+
+    def requires_any(
+        self,
+        *needs: Need | str,
+        customer: CustomerResolver | None = None,
+        resource: ResourceResolver | str | None = None,
+        exempt_when: RequestCallable | None = None,
+        on_denied: OnDenied | None = None,
+    ) -> Callable[[View], View]:
+        """Let the view run for customers who meet one of the needs, asked in order."""
+        need = AnyOf(_parts("requires_any", needs))
+        spec = need_spec(need, customer, resource, exempt_when, on_denied)
+        return self.decorator("requires_any", spec)
+
+    def requires_all(
+        self,
+        *needs: Need | str,
+        customer: CustomerResolver | None = None,
+        resource: ResourceResolver | str | None = None,
+        exempt_when: RequestCallable | None = None,
+        on_denied: OnDenied | None = None,
+    ) -> Callable[[View], View]:
+        """Let the view run only for customers who meet every need, asked in order."""
+        need = AllOf(_parts("requires_all", needs))
+        spec = need_spec(need, customer, resource, exempt_when, on_denied)
+        return self.decorator("requires_all", spec)
+
+    def decorator(self, name: str, spec: ViewSpec) -> Callable[[View], View]:
+        """A decorator that adds one spec; stacked ones become one wrapper."""
+
+        def decorate(view: View) -> View:
+            check_view(name, view)
+            specs = (spec, *getattr(view, SPECS, ()))
+            inner = getattr(view, VIEW, view)
+            guarded = self._wrap(inner, in_order(specs))
+            setattr(guarded, SPECS, specs)
+            setattr(guarded, VIEW, inner)
+            return guarded  # type: ignore[no-any-return]  # the view's own type
+
+        return decorate
+
+
+def guard_exempt(view: View) -> View:
+    """Exempt a view from the URL rules; decorators on it still hold."""
+    check_view("guard_exempt", view)
+    setattr(view, EXEMPT, True)
+    return view
+
+
+def specs_of(view: object) -> tuple[ViewSpec, ...]:
+    """What a decorated view needs, outermost decorator first."""
+    return getattr(view, SPECS, ())
+
+
+def is_exempt(view: object) -> bool:
+    """Whether a view is exempt from the URL rules."""
+    return bool(getattr(view, EXEMPT, False))
+
+
+def check_view(name: str, view: object) -> None:
+    """A function that may be decorated, or an error that says what to do instead."""
+    if inspect.isclass(view):
+        raise TypeError(
+            f"@{name} stands on the class {view.__name__}; decorate its methods or the"
+            " view function made from it."
+        )
+    if not callable(view):
+        raise TypeError(
+            f"@{name} stands on {view!r}, which is not a view; put it on a function."
+        )
+
+
+def check_on_denied(on_denied: Any) -> Any:
+    """A status, statuses by reason, a function, or None."""
+    if on_denied is None or callable(on_denied):
+        return on_denied
+    statuses: Any = on_denied
+    if isinstance(on_denied, Mapping):
+        try:
+            on_denied = {Reason(reason): status for reason, status in on_denied.items()}
+        except ValueError as error:
+            raise ValueError(
+                f"on_denied: {error}; the reasons are {', '.join(Reason)}."
+            ) from error
+        statuses = on_denied.values()
+    for status in statuses if isinstance(on_denied, Mapping) else [statuses]:
+        if isinstance(status, bool) or not isinstance(status, int):
+            break
+        if not 400 <= status < 600:
+            break
+    else:
+        return on_denied
+    raise ValueError(
+        f"on_denied is {on_denied!r}; use a status from 400 to 599, a mapping of"
+        " reasons to them, or a function of request and decision."
+    )
+
+
+def _parts(name: str, needs: tuple[Any, ...]) -> tuple[Need, ...]:
+    if not needs:
+        raise ValueError(f"{name}() was given nothing to require; name a feature.")
+    for need in needs:
+        if not isinstance(need, str | Requirement | AllOf | AnyOf):
+            _check_parentheses(name, need)
+            raise TypeError(f"{name}() was given {need!r}; use ids or feature(...).")
+    return tuple(as_need(need) for need in needs)
+
+
+def _check_parentheses(name: str, first: object) -> None:
+    if callable(first):
+        raise TypeError(
+            f'@{name} was written without its parentheses; write @{name}("feature-id").'
+        )
+
+
+def _function(name: str, value: Any) -> Any:
+    if value is not None and not callable(value) and not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r}; give a function of the request.")
+    return value

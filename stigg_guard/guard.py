@@ -1,0 +1,345 @@
+"""`Guard` and `AsyncGuard`: ask whether a subject may, and report what it used.
+
+They only carry out the steps of `flow`, one by calling, the other by awaiting.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import async_to_sync
+
+from stigg_guard.core import GuardCore
+from stigg_guard.decision import Decision
+from stigg_guard.decorators import as_need, meter_spec
+from stigg_guard.denial import DenialPolicy
+from stigg_guard.errors import AccessDenied
+from stigg_guard.flow import (
+    Admission,
+    Ask,
+    Call,
+    Denied,
+    Flow,
+    Proceed,
+    Report,
+    RequestScope,
+    Step,
+    decide,
+    view_flow,
+)
+from stigg_guard.requirement import Dimension, Need, Requirement, Update
+from stigg_guard.settings import Settings
+from stigg_guard.subject import Subject
+from stigg_guard.view import ViewSpec
+
+if TYPE_CHECKING:
+    from stigg_guard.sidecar import AsyncSidecar, SyncSidecar
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a `metered` block uses; set `value` to what was really used."""
+
+    value: float
+
+
+class _BaseGuard:
+    """What needs no I/O: the shared core and the user's ways to look at it."""
+
+    def __init__(self, settings: Settings | None = None, **options: object) -> None:
+        """Take ready settings, or the settings by name: `Guard(target="local")`."""
+        if settings is None:
+            settings = Settings.from_options(options, owner=type(self).__name__)
+        elif options:
+            raise TypeError(
+                f"{type(self).__name__} was given settings and {', '.join(options)};"
+                " put everything into the settings."
+            )
+        self._core = GuardCore(settings)
+
+    @property
+    def settings(self) -> Settings:
+        """What the guard was set up with."""
+        return self._core.settings
+
+    @property
+    def denials(self) -> DenialPolicy:
+        """How denied decisions look over HTTP."""
+        return self._core.denials
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Decisions so far: allowed, denied, fallbacks, unanswered, unreported."""
+        return dict(self._core.counts)
+
+    def forget(self, customer_id: str | None = None) -> None:
+        """Forget what is remembered of one customer, or of everybody.
+
+        Call it when a customer's plan changed and `REMEMBER` is on.
+        """
+        self._core.memory.forget(customer_id)
+
+    def _flow(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Flow:
+        return view_flow(specs, scope, self._core)
+
+    def _recalled(self, subject: Subject, need: Need) -> Decision | None:
+        if isinstance(need, Requirement) and need.metering is None:
+            return self._core.recall(subject, need)
+        return None
+
+
+class Guard(_BaseGuard):
+    """Asks the sidecar from synchronous code; safe to share between threads.
+
+    Built without I/O: the connection is made by the first question.
+    """
+
+    _sidecar_instance: SyncSidecar | None = None
+    _aio: AsyncGuard | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Guard:
+        """A guard set up by `STIGG_GUARD_TARGET` and the other variables."""
+        return cls(Settings.from_env(environ))
+
+    def check(self, subject: Subject, need: Need | str) -> Decision:
+        """Whether the subject may; a string is the id of a feature."""
+        need = as_need(need)
+        known = self._recalled(subject, need)
+        if known is not None:
+            return known
+        flow = decide(subject, need, RequestScope(), self._core)
+        decision = self._advance(flow)
+        assert isinstance(decision, Decision)
+        return decision
+
+    def require(self, subject: Subject, need: Need | str) -> Decision:
+        """The decision when allowed; raises `AccessDenied` when not."""
+        decision = self.check(subject, need)
+        if not decision.allowed:
+            raise AccessDenied(decision)
+        return decision
+
+    @contextmanager
+    def metered(
+        self,
+        subject: Subject,
+        feature_id: str,
+        *,
+        value: float = 1,
+        update: Update = "delta",
+        dimensions: Mapping[str, Dimension] | None = None,
+    ) -> Iterator[Usage]:
+        """Check before the block, report after it; nothing is reported if it raises.
+
+        Raises `AccessDenied` when the units are not to be had.
+        """
+        spec = meter_spec(feature_id, value=value, update=update, dimensions=dimensions)
+        scope = RequestScope(subject=subject, subject_is_known=True)
+        self.admit((spec,), scope)
+        usage = Usage(value)
+        try:
+            yield usage
+        except BaseException:
+            self.settle(scope, None)
+            raise
+        scope.used = usage.value
+        self.settle(scope, 200)
+
+    def admit(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Admission:
+        """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
+        flow = self._flow(specs, scope)
+        return _admitted(self._advance(flow), flow, scope)
+
+    def settle(self, scope: RequestScope, status: int | None) -> None:
+        """Report what the admitted views used; None: the request did not finish."""
+        admissions, scope.admissions = scope.admissions, []
+        for admission in admissions:
+            self._advance(admission.flow, status)
+
+    def close(self) -> None:
+        """Close the connection; the next question opens it again."""
+        if self._sidecar_instance is not None:
+            self._sidecar_instance.close()
+
+    @property
+    def aio(self) -> AsyncGuard:
+        """The asynchronous guard on the same settings and memory."""
+        if self._aio is None:
+            self._aio = AsyncGuard.__new__(AsyncGuard)
+            self._aio._core = self._core
+            self._aio._sync = self
+        return self._aio
+
+    @property
+    def sync(self) -> Guard:
+        """This guard: adapters take either kind."""
+        return self
+
+    @property
+    def sidecar(self) -> SyncSidecar:
+        """What talks to the sidecar; made at first use, without I/O."""
+        if self._sidecar_instance is None:
+            from stigg_guard import connect
+
+            self._sidecar_instance = connect.sync_sidecar(self.settings)
+        return self._sidecar_instance
+
+    def _advance(self, flow: Flow, reply: object = None) -> object:
+        try:
+            while True:
+                step: Step = flow.send(reply)
+                if type(step) is Proceed:
+                    return step
+                reply = self._perform(step)
+        except StopIteration as stop:
+            return stop.value
+
+    def _perform(self, step: Step) -> object:
+        if isinstance(step, Ask):
+            ask, key = self.sidecar.ask, (step.subject, step.question)
+            return self._core.flights.share(key, lambda: ask(*key))
+        if isinstance(step, Call):
+            found = step.function(step.request)
+            return (
+                async_to_sync(_finish)(found) if inspect.isawaitable(found) else found
+            )
+        assert isinstance(step, Report)
+        return self.sidecar.report(step.measurement)
+
+
+class AsyncGuard(_BaseGuard):
+    """Asks the sidecar from asynchronous code; one for all event loops.
+
+    Built without I/O: the connection is made by the first question, per event loop.
+    """
+
+    _sidecar_instance: AsyncSidecar | None = None
+    _sync: Guard | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> AsyncGuard:
+        """A guard set up by `STIGG_GUARD_TARGET` and the other variables."""
+        return cls(Settings.from_env(environ))
+
+    async def check(self, subject: Subject, need: Need | str) -> Decision:
+        """Whether the subject may; a string is the id of a feature."""
+        need = as_need(need)
+        known = self._recalled(subject, need)
+        if known is not None:
+            return known
+        flow = decide(subject, need, RequestScope(), self._core)
+        decision = await self._advance(flow)
+        assert isinstance(decision, Decision)
+        return decision
+
+    async def require(self, subject: Subject, need: Need | str) -> Decision:
+        """The decision when allowed; raises `AccessDenied` when not."""
+        decision = await self.check(subject, need)
+        if not decision.allowed:
+            raise AccessDenied(decision)
+        return decision
+
+    @asynccontextmanager
+    async def metered(
+        self,
+        subject: Subject,
+        feature_id: str,
+        *,
+        value: float = 1,
+        update: Update = "delta",
+        dimensions: Mapping[str, Dimension] | None = None,
+    ) -> AsyncIterator[Usage]:
+        """Check before the block, report after it; nothing is reported if it raises.
+
+        Raises `AccessDenied` when the units are not to be had.
+        """
+        spec = meter_spec(feature_id, value=value, update=update, dimensions=dimensions)
+        scope = RequestScope(subject=subject, subject_is_known=True)
+        await self.admit((spec,), scope)
+        usage = Usage(value)
+        try:
+            yield usage
+        except BaseException:
+            await self.settle(scope, None)
+            raise
+        scope.used = usage.value
+        await self.settle(scope, 200)
+
+    async def admit(
+        self, specs: tuple[ViewSpec, ...], scope: RequestScope
+    ) -> Admission:
+        """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
+        flow = self._flow(specs, scope)
+        return _admitted(await self._advance(flow), flow, scope)
+
+    async def settle(self, scope: RequestScope, status: int | None) -> None:
+        """Report what the admitted views used; None: the request did not finish."""
+        admissions, scope.admissions = scope.admissions, []
+        for admission in admissions:
+            await self._advance(admission.flow, status)
+
+    async def aclose(self) -> None:
+        """Close the connections; the next question opens them again."""
+        if self._sidecar_instance is not None:
+            await self._sidecar_instance.aclose()
+
+    @property
+    def aio(self) -> AsyncGuard:
+        """This guard: adapters take either kind."""
+        return self
+
+    @property
+    def sync(self) -> Guard:
+        """The synchronous guard on the same settings and memory."""
+        if self._sync is None:
+            self._sync = Guard.__new__(Guard)
+            self._sync._core = self._core
+            self._sync._aio = self
+        return self._sync
+
+    @property
+    def sidecar(self) -> AsyncSidecar:
+        """What talks to the sidecar; made at first use, without I/O."""
+        if self._sidecar_instance is None:
+            from stigg_guard import connect
+
+            self._sidecar_instance = connect.async_sidecar(self.settings)
+        return self._sidecar_instance
+
+    async def _advance(self, flow: Flow, reply: object = None) -> object:
+        try:
+            while True:
+                step: Step = flow.send(reply)
+                if type(step) is Proceed:
+                    return step
+                reply = await self._perform(step)
+        except StopIteration as stop:
+            return stop.value
+
+    async def _perform(self, step: Step) -> object:
+        if isinstance(step, Ask):
+            ask, key = self.sidecar.ask, (step.subject, step.question)
+            return await self._core.async_flights.share(key, lambda: ask(*key))
+        if isinstance(step, Call):
+            found = step.function(step.request)
+            return await found if inspect.isawaitable(found) else found
+        assert isinstance(step, Report)
+        return await self.sidecar.report(step.measurement)
+
+
+def _admitted(outcome: object, flow: Flow, scope: RequestScope) -> Admission:
+    if isinstance(outcome, Denied):
+        raise AccessDenied(outcome.decision, outcome.on_denied)
+    assert isinstance(outcome, Proceed)
+    admission = Admission(outcome.decisions, flow)
+    scope.admissions.append(admission)
+    return admission
+
+
+async def _finish(found: Any) -> Any:
+    return await found

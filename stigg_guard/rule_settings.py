@@ -1,0 +1,80 @@
+"""URL rules as a user writes them in settings: mappings that become `Rule` objects.
+
+What a rule matches lives in `rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from stigg_guard.decorators import feature_spec, meter_spec
+from stigg_guard.rules import Rule, rule_methods
+from stigg_guard.view import ViewSpec
+
+_WHERE: Final = ("path", "methods")
+_BOTH: Final = (
+    "customer",
+    "resource",
+    "exempt_when",
+    "on_denied",
+    "on_unavailable",
+    "fallback",
+)
+_REQUIRES: Final = ("feature", "currency", "usage", "values", "at_least", *_BOTH)
+_METERS: Final = ("meters", "value", "update", "dimensions", "when", *_BOTH)
+
+
+def read_rules(value: Any) -> tuple[Rule, ...]:
+    """The rules of a list; raises `ValueError` that names the rule by its number."""
+    if isinstance(value, Mapping | str) or not hasattr(value, "__iter__"):
+        raise ValueError(
+            'is not a list; use a list of rules, such as [{"path": "/api/reports/",'
+            ' "methods": ["GET"], "feature": "feature-04-analytics"}].'
+        )
+    return tuple(_numbered(number, rule) for number, rule in enumerate(value))
+
+
+def _numbered(number: int, value: Any) -> Rule:
+    try:
+        return value if isinstance(value, Rule) else read_rule(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"rule {number}: {error}") from error
+
+
+def read_rule(value: Any) -> Rule:
+    """One rule from a mapping: `path`, `methods`, and a feature, currency or meter."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{value!r} is not a mapping; give at least path and feature.")
+    options = dict(value)
+    where = {name: options.pop(name, None) for name in _WHERE}
+    spec = _spec(options)
+    return Rule(path=where["path"], methods=rule_methods(where["methods"]), spec=spec)
+
+
+def _spec(options: dict[str, Any]) -> ViewSpec:
+    wanted = [name for name in ("feature", "currency", "meters") if name in options]
+    if len(wanted) != 1:
+        raise ValueError(
+            f"it names {' and '.join(wanted) or 'nothing'} to ask for; name exactly one"
+            ' of "feature", "currency" and "meters".'
+        )
+    if wanted == ["meters"]:
+        return _build(meter_spec, options, _METERS, "meters")
+    return _build(feature_spec, options, _REQUIRES, "feature")
+
+
+def _build(
+    make: Callable[..., ViewSpec],
+    options: dict[str, Any],
+    valid: tuple[str, ...],
+    named: str,
+) -> ViewSpec:
+    for name in options:
+        if name not in valid:
+            raise ValueError(
+                f'"{name}" is not a key of such a rule; use'
+                f" {', '.join(_WHERE + valid)}."
+            )
+    feature_id = options.pop(named, None)
+    return make(feature_id, **options)

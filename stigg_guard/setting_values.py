@@ -1,0 +1,231 @@
+"""What the value of each setting may be, and what it becomes.
+
+Which settings there are, and where they come from, lives in `settings`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, Final
+
+from sidecar_client.errors import ConfigurationError
+from sidecar_client.target import parse_target
+from stigg_guard.decision import Reason
+from stigg_guard.denial import FeatureSettings
+from stigg_guard.requirement import as_fallback
+from stigg_guard.rule_settings import read_rules
+
+
+class Wrong(ValueError):
+    """A value that cannot be used; the text is the cure."""
+
+
+def text(value: Any) -> str:
+    """A string that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise Wrong("use a non-empty string")
+    return value
+
+
+def optional_text(value: Any) -> str | None:
+    """A string that is not empty, or None."""
+    return None if value is None else text(value)
+
+
+def path(value: Any) -> str | None:
+    """The path of a file, or None."""
+    return None if value is None else text(os.fspath(value))
+
+
+def target(value: Any) -> str:
+    """Where the sidecar listens, or `local`."""
+    if value == "local":
+        return "local"
+    try:
+        parse_target(value)
+    except ConfigurationError as error:
+        cure = str(error).partition("; ")[2].rstrip(".")
+        raise Wrong(f'{cure}, or use "local" to start a local sidecar') from error
+    return str(value)
+
+
+def seconds(value: Any) -> float:
+    """A time that is 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Wrong("use a number of seconds")
+    if not math.isfinite(value) or value < 0:
+        raise Wrong("use a finite number of seconds that is 0 or more")
+    return float(value)
+
+
+def deadline(value: Any) -> float:
+    """A time that is more than 0."""
+    if seconds(value) == 0:
+        raise Wrong("use a number of seconds above 0, such as 0.25")
+    return float(value)
+
+
+def count(value: Any) -> int:
+    """A whole number that is 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise Wrong("use a whole number that is 1 or more")
+    return value
+
+
+def port(value: Any) -> int:
+    """A TCP port."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536:
+        raise Wrong("use a port from 1 to 65535")
+    return value
+
+
+def one_of(*choices: str) -> Callable[[Any], str]:
+    """One of a few words."""
+
+    def read(value: Any) -> str:
+        if value not in choices:
+            words = " or ".join(f'"{choice}"' for choice in choices)
+            raise Wrong(f"use {words}")
+        return str(value)
+
+    return read
+
+
+def function(value: Any) -> Any:
+    """A callable, or the dotted path of one."""
+    if value is None or callable(value):
+        return value
+    if not isinstance(value, str):
+        raise Wrong('use a function or its dotted path, such as "billing.customer_of"')
+    return _imported(value)
+
+
+def _imported(dotted: str) -> Any:
+    module_name, _, name = dotted.rpartition(".")
+    if not module_name:
+        raise Wrong('use the full dotted path, such as "billing.customer_of"')
+    try:
+        found = getattr(import_module(module_name), name)
+    except ImportError as error:
+        raise Wrong(
+            f'"{module_name}" does not import ({error}): use a dotted path that does'
+        ) from error
+    except AttributeError as error:
+        raise Wrong(f'"{module_name}" has no "{name}"; check the name') from error
+    if not callable(found):
+        raise Wrong("what it names is not a function; name one that takes the request")
+    return found
+
+
+def on_denied(value: Any) -> Any:
+    """A status, or a function of request and decision."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return status(value)
+    return function(value)
+
+
+def status(value: Any) -> int:
+    """An HTTP error status."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 400 <= value < 600:
+        raise Wrong("use an HTTP status from 400 to 599")
+    return value
+
+
+def statuses(value: Any) -> Mapping[Reason, int]:
+    """Reasons, by name, and the statuses they get."""
+    if not isinstance(value, Mapping):
+        raise Wrong('use a mapping, such as {"REVOKED": 402}')
+    found: dict[Reason, int] = {}
+    for name, number in value.items():
+        if name not in Reason.__members__:
+            raise ValueError(
+                f'"{name}" is not a reason; the reasons are {", ".join(Reason)}.'
+            )
+        try:
+            found[Reason[name]] = status(number)
+        except Wrong as wrong:
+            raise ValueError(f"{name} is {number!r}; {wrong}.") from wrong
+    return found
+
+
+def features(value: Any) -> Mapping[str, FeatureSettings]:
+    """What is settled for single features, by their id."""
+    if not isinstance(value, Mapping):
+        raise Wrong('use a mapping, such as {"feature-01": {"UPGRADE_URL": "/plans/"}}')
+    return {text(name): _feature(str(name), found) for name, found in value.items()}
+
+
+_FEATURE_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "STATUSES": statuses,
+    "UPGRADE_URL": optional_text,
+    "ON_UNAVAILABLE": one_of("allow", "deny"),
+    "FALLBACK": as_fallback,
+}
+
+
+def _feature(name: str, value: Any) -> FeatureSettings:
+    if not isinstance(value, Mapping):
+        raise ValueError(f'"{name}" is {value!r}; use a mapping of its settings.')
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        reader = _FEATURE_READERS.get(key)
+        if reader is None:
+            raise ValueError(
+                f'"{name}" has "{key}", which is not a setting of a feature; use'
+                f" {', '.join(_FEATURE_READERS)}."
+            )
+        try:
+            found[key.lower()] = reader(item)
+        except Wrong as wrong:
+            raise ValueError(f'"{name}": {key} is {item!r}; {wrong}.') from wrong
+    return FeatureSettings(**found)
+
+
+def from_text(key: str, written: str) -> Any:
+    """The value that an environment variable stands for; what is unclear stays text."""
+    reader = READERS.get(key)
+    if reader in (read_rules, statuses, features):
+        try:
+            return json.loads(written)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"STIGG_GUARD_{key} is not JSON ({error}); write it as JSON."
+            ) from error
+    if reader in (seconds, deadline, count, port):
+        for number in (int, float):
+            try:
+                return number(written)
+            except ValueError:
+                continue
+    if reader is on_denied and written.isdigit():
+        return int(written)
+    return written
+
+
+READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "TARGET": target,
+    "CUSTOMER": function,
+    "TIMEOUT": deadline,
+    "WRITE_TIMEOUT": deadline,
+    "ON_UNAVAILABLE": one_of("allow", "deny"),
+    "LAST_KNOWN_FOR": seconds,
+    "REMEMBER": seconds,
+    "REMEMBER_CUSTOMERS": count,
+    "RULES": read_rules,
+    "UPGRADE_URL": optional_text,
+    "STATUSES": statuses,
+    "FEATURES": features,
+    "NO_CUSTOMER": one_of("forbid", "unauthorized", "login"),
+    "LOGIN_URL": optional_text,
+    "HTML": one_of("page", "redirect"),
+    "ON_DENIED": on_denied,
+    "PROBLEM_TYPE_BASE": text,
+    "RETRY_AFTER": count,
+    "ROOT_CERTIFICATES": path,
+    "CATALOG": path,
+    "LOCAL_PORT": port,
+}

@@ -1,0 +1,171 @@
+"""The settings of an application: read once, checked, and passed on as one object.
+
+What the values of single keys may be is said in `setting_values`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, Final
+
+from stigg_guard.decision import Reason
+from stigg_guard.denial import (
+    DEFAULT_TYPE_BASE,
+    FeatureSettings,
+    Html,
+    NoCustomer,
+)
+from stigg_guard.errors import ConfigurationError
+from stigg_guard.requirement import Policy
+from stigg_guard.rules import Rule
+from stigg_guard.setting_values import READERS, Wrong, from_text
+from stigg_guard.view import CustomerResolver, OnDenied
+
+ENVIRONMENT_PREFIX: Final = "STIGG_GUARD_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Times are seconds; the names are the settings' keys.
+
+    Make it with `from_mapping`, `from_options` or `from_env`, which check every value
+    and raise `ConfigurationError` with the key, the value and the cure.
+    """
+
+    target: str = "127.0.0.1:80"
+    """`host:port`, `unix:/path`, `dns:///name:port`, or `local` to start a sidecar."""
+    customer: CustomerResolver | None = None
+    """Request to customer id, Subject or None; sync or async; or its dotted path."""
+    timeout: float = 0.25
+    """The deadline of a check."""
+    write_timeout: float = 2.0
+    """The deadline of a report."""
+    on_unavailable: Policy = "allow"
+    """What to do when the sidecar gives no verdict and nothing else is known."""
+    last_known_for: float = 3600
+    """How long a decision may stand in when there is no verdict; 0: never."""
+    remember: float = 0
+    """How long a boolean, numeric or enum decision may be used again; 0: ask always."""
+    remember_customers: int = 10_000
+    """How many customers' decisions are kept in a process."""
+    rules: tuple[Rule, ...] = ()
+    """Needs by method and path template."""
+    upgrade_url: str | None = None
+    """Where a 402 leads to."""
+    statuses: Mapping[Reason, int] = field(default_factory=dict[Reason, int])
+    """Statuses that replace those of the denial table."""
+    features: Mapping[str, FeatureSettings] = field(
+        default_factory=dict[str, FeatureSettings]
+    )
+    """Settings of single features or currencies, by id."""
+    no_customer: NoCustomer = "forbid"
+    """`forbid` (403), `unauthorized` (401) or `login` (browsers go to LOGIN_URL)."""
+    login_url: str | None = None
+    """Where a browser without a customer is sent when NO_CUSTOMER is `login`."""
+    html: Html = "page"
+    """What a browser gets for a 402: a `page`, or a `redirect` to UPGRADE_URL."""
+    on_denied: OnDenied | None = None
+    """The application's own answer: a function of request and decision, or a status."""
+    problem_type_base: str = DEFAULT_TYPE_BASE
+    """What the `type` of a problem document begins with."""
+    retry_after: int = 5
+    """The Retry-After of a 503."""
+    root_certificates: str | None = None
+    """The path of a PEM file: turns TLS on and is the root to trust."""
+    catalog: str | None = None
+    """The catalog of the local sidecar; without one it serves the demo catalog."""
+    local_port: int = 8443
+    """Where the local sidecar listens."""
+
+    @classmethod
+    def from_mapping(
+        cls, mapping: Mapping[str, Any], *, name: str = "STIGG_GUARD"
+    ) -> Settings:
+        """Settings from a mapping with upper-case keys, such as Django's."""
+        return _read(mapping, lambda key: f'{name}["{key}"]')
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], *, owner: str) -> Settings:
+        """Settings from keyword arguments of `owner`, in lower case."""
+        for name in options:
+            if name != name.lower() or name.upper() not in READERS:
+                raise _unknown(name, f"{owner}({name}=...)", str.lower)
+        values = {name.upper(): value for name, value in options.items()}
+        return _read(values, lambda key: f"{owner}({key.lower()}=...)")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Settings from `STIGG_GUARD_TARGET` and its like; RULES is written as JSON."""
+        environ = os.environ if environ is None else environ
+        return cls.from_flat(
+            {
+                name: from_text(name.removeprefix(ENVIRONMENT_PREFIX), text)
+                for name, text in environ.items()
+                if name.startswith(ENVIRONMENT_PREFIX)
+            }
+        )
+
+    @classmethod
+    def from_flat(cls, mapping: Mapping[str, Any]) -> Settings:
+        """Settings from keys with the prefix `STIGG_GUARD_`, such as Flask's."""
+        values = {
+            name.removeprefix(ENVIRONMENT_PREFIX): value
+            for name, value in mapping.items()
+            if name.startswith(ENVIRONMENT_PREFIX)
+        }
+        return _read(values, lambda key: ENVIRONMENT_PREFIX + key)
+
+
+def _read(mapping: Mapping[str, Any], label: Callable[[str], str]) -> Settings:
+    values: dict[str, Any] = {}
+    for key, value in mapping.items():
+        reader = READERS.get(key)
+        if reader is None:
+            raise _unknown(key, label(key), str)
+        values[key.lower()] = _value(reader, value, label(key))
+    settings = Settings(**values)
+    _check_together(settings, label)
+    return settings
+
+
+def _value(reader: Callable[[Any], Any], value: Any, label: str) -> Any:
+    try:
+        return reader(value)
+    except Wrong as wrong:
+        shown = f'"{value}"' if isinstance(value, str) else repr(value)
+        raise ConfigurationError(f"{label} is {shown}; {wrong}.") from wrong.__cause__
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"{label}: {error}") from error
+
+
+def _unknown(key: str, shown: str, spell: Callable[[str], str]) -> ConfigurationError:
+    names = [spell(name) for name in READERS]
+    close = get_close_matches(spell(str(key).upper()), names, n=1)
+    hint = f' Did you mean "{close[0]}"?' if close else ""
+    return ConfigurationError(
+        f"{shown} is not a setting.{hint} The settings are: {', '.join(names)}."
+    )
+
+
+def _check_together(settings: Settings, label: Callable[[str], str]) -> None:
+    if settings.no_customer == "login" and settings.login_url is None:
+        raise ConfigurationError(
+            f'{label("NO_CUSTOMER")} is "login", but there is no {label("LOGIN_URL")};'
+            " set the URL to send people to."
+        )
+    if settings.html == "redirect" and settings.upgrade_url is None:
+        raise ConfigurationError(
+            f'{label("HTML")} is "redirect", but there is no {label("UPGRADE_URL")};'
+            " set the URL to send people to."
+        )
+    if settings.catalog is not None and settings.target != "local":
+        raise ConfigurationError(
+            f'{label("CATALOG")} is "{settings.catalog}", but {label("TARGET")} is'
+            f' "{settings.target}"; a catalog is for the target "local".'
+        )
+
+
+assert {item.name.upper() for item in fields(Settings)} == set(READERS)
