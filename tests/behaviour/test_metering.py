@@ -1,0 +1,108 @@
+"""What is reported, and when: the same in every framework."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from sidecar_client.local import LocalSidecar
+from tests.behaviour.client import BehaviourClient
+from tests.behaviour.conftest import Build
+from tests.behaviour.routes import AT_LIMIT, WITHIN
+from tests.behaviour.usage import used
+
+
+def test_successful_view_reports_what_it_used(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/templates", WITHIN).status == 200
+    assert used(sidecar, WITHIN) == 4
+
+
+def test_usage_is_acknowledged_before_the_response_leaves(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    statuses = [client.post("/templates", WITHIN).status for _ in range(5)]
+    assert statuses == [200, 200, 200, 402, 402]
+    assert used(sidecar, WITHIN) == 6
+
+
+def test_units_of_the_view_are_checked_and_reported(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/three", WITHIN).status == 200
+    assert used(sidecar, WITHIN) == 6
+    assert client.post("/three", WITHIN).status == 402
+
+
+def test_new_total_replaces_the_usage(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/total", AT_LIMIT).status == 200
+    assert used(sidecar, AT_LIMIT) == 5
+
+
+def test_denied_request_is_not_metered(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/templates", AT_LIMIT).status == 402
+    assert used(sidecar, AT_LIMIT) == 6
+    assert sidecar.calls["ReportUsage"] == 0
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_failed_view_is_not_metered(
+    client: BehaviourClient, sidecar: LocalSidecar, status: int
+) -> None:
+    assert client.post(f"/templates?status={status}", WITHIN).status == status
+    assert used(sidecar, WITHIN) == 3
+
+
+def test_redirecting_view_is_metered(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/templates?status=303", WITHIN).status == 303
+    assert used(sidecar, WITHIN) == 4
+
+
+def test_view_that_raises_is_not_metered(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/templates?raise=1", WITHIN).status == 500
+    assert used(sidecar, WITHIN) == 3
+    assert client.post("/templates", WITHIN).status == 200
+
+
+def test_view_says_which_statuses_count(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/created-only", WITHIN).status == 200
+    assert used(sidecar, WITHIN) == 3
+    assert client.post("/created-only?status=201", WITHIN).status == 201
+    assert used(sidecar, WITHIN) == 4
+
+
+def test_head_is_never_metered(client: BehaviourClient, sidecar: LocalSidecar) -> None:
+    assert client.request("HEAD", "/templates", customer=WITHIN).status == 200
+    assert used(sidecar, WITHIN) == 3
+
+
+def test_stacked_decorators_on_a_feature_ask_once(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/stacked", WITHIN).status == 200
+    assert sidecar.calls == {"GetEntitlement": 1, "ReportUsage": 1}
+    assert used(sidecar, WITHIN) == 4
+
+
+def test_usage_that_cannot_be_reported_is_logged_and_the_response_leaves(
+    build: Build, sidecar: LocalSidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = sidecar.target
+    sidecar.stop()
+    client = build(target=target, timeout=0.5, write_timeout=0.5)
+    with caplog.at_level(logging.ERROR, logger="stigg_guard"):
+        assert client.post("/templates", WITHIN).status == 200
+    assert "Usage was not acknowledged: feature feature-01-templates" in caplog.text
+    assert WITHIN in caplog.text
