@@ -14,6 +14,7 @@ from typing import Self
 from google.protobuf.empty_pb2 import Empty
 
 from sidecar_client import green, methods
+from sidecar_client.child import LocalChild
 from sidecar_client.conversation import Conversation
 from sidecar_client.methods import Method, Request, Response
 from sidecar_client.options import (
@@ -22,7 +23,7 @@ from sidecar_client.options import (
     WRITE_TIMEOUT,
     client_options,
 )
-from sidecar_client.processes import PerProcess, belongs_to_this_process
+from sidecar_client.processes import PerProcess
 from sidecar_client.protocol import sidecar_pb2 as pb
 from sidecar_client.transport import AsyncTransport
 
@@ -78,6 +79,8 @@ class Stigg:
         )
         self._conversation = Conversation(self._options)
         self._connections = PerProcess(_Connections)
+        local = self._options.local
+        self._child = None if local is None else LocalChild(local, local_sidecar_config)
 
     async def get_entitlements(
         self, request: pb.GetEntitlementsRequest, *, timeout: float | None = None
@@ -168,6 +171,8 @@ class Stigg:
             connections.by_loop.clear()
         while transports:
             _drop(*transports.pop())
+        if self._child is not None:
+            self._child.release()
 
     async def __aenter__(self) -> Self:
         return self
@@ -188,6 +193,9 @@ class Stigg:
     ) -> Response:
         payload = self._conversation.encode(method, request)
         deadline = self._conversation.deadline(method, timeout)
+        if self._child is not None and not self._child.is_attached:
+            green.check_async()
+            await asyncio.to_thread(self._child.attach)
         answer = await self._transport().call(method.path, payload, deadline)
         return self._conversation.decode(method, answer)
 
@@ -198,7 +206,6 @@ class Stigg:
         if transport is not None:
             return transport
         transport = self._open()
-        belongs_to_this_process(transport)
         with connections.lock:
             connections.by_loop[loop] = transport
             for other in [known for known in connections.by_loop if known.is_closed()]:

@@ -1,4 +1,4 @@
-"""What both gRPC transports share: channel options, credentials and the error map.
+"""How a channel is opened: options, service config, credentials.
 
 Importing this module imports grpc, so the clients import it on their first call.
 """
@@ -15,21 +15,12 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 
 import grpc
 
-from sidecar_client.errors import (
-    SidecarError,
-    SidecarRejected,
-    SidecarTimeout,
-    SidecarUnavailable,
-)
+from sidecar_client.errors import ConfigurationError
 from sidecar_client.methods import METHODS, SERVICE
 from sidecar_client.options import ClientOptions
+from sidecar_client.processes import inherited
 
 _LARGEST_MESSAGE: Final = 16 << 20
-_MAY_PASS: Final = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +31,21 @@ class ChannelSettings:
     options: tuple[tuple[str, Any], ...]
     credentials: grpc.ChannelCredentials | None
     max_in_flight: int
+
+
+def check_fork() -> None:
+    """Refuse to open a channel where calls would hang since the process was forked."""
+    if inherited() and not _forks():
+        raise ConfigurationError(
+            "this process was forked after its parent had asked the sidecar, with "
+            "GRPC_ENABLE_FORK_SUPPORT off, so calls would hang; unset it, or make the "
+            "first call after the fork."
+        )
+
+
+def _forks() -> bool:
+    wanted = os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "1")
+    return wanted.lower() not in {"0", "false", "no", "n", "f"}
 
 
 def channel_settings(options: ClientOptions) -> ChannelSettings:
@@ -91,53 +97,3 @@ def _service_config(*, round_robin: bool) -> dict[str, Any]:
     if round_robin:
         config["loadBalancingConfig"] = [{"round_robin": {}}]
     return config
-
-
-def error_of(
-    failure: grpc.Call | grpc.aio.AioRpcError,
-    *,
-    method: str,
-    target: str,
-    timeout: float,
-) -> SidecarError:
-    """Return the project's error for a failed call of a method, given by its path."""
-    code = failure.code()
-    details = failure.details() or "no details"
-    kind: type[SidecarError] = SidecarRejected
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        kind, details = SidecarTimeout, f"no answer within {timeout:g} s"
-    elif code in _MAY_PASS:
-        kind = SidecarUnavailable
-    elif code is grpc.StatusCode.UNIMPLEMENTED:
-        details = (
-            "what listens there is not a Stigg sidecar, or one too old to know this "
-            f"method: {details}"
-        )
-    return kind(method=name_of(method), target=target, cause=details, code=code.name)
-
-
-def closed(method: str, target: str) -> SidecarUnavailable:
-    """Return the error of a call whose client was closed under it."""
-    return SidecarUnavailable(
-        method=name_of(method),
-        target=target,
-        cause="the client was closed during the call",
-        code="CANCELLED",
-    )
-
-
-def no_turn(
-    method: str, target: str, *, timeout: float, max_in_flight: int
-) -> SidecarTimeout:
-    """Return the error of a call that found no free place before its deadline."""
-    return SidecarTimeout(
-        method=name_of(method),
-        target=target,
-        cause=f"{max_in_flight} calls were in flight for {timeout:g} s",
-        code="DEADLINE_EXCEEDED",
-    )
-
-
-def name_of(path: str) -> str:
-    """Return `Name` of `/package.Service/Name`."""
-    return path.rpartition("/")[2]

@@ -1,32 +1,34 @@
 """The synchronous transport over grpcio.
 
-What an error means is decided in `grpc_channel`.
+What an error means is decided in `grpc_errors`.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import cast
+from typing import Final, cast
 
 import grpc
 
-from sidecar_client.grpc_channel import (
-    ChannelSettings,
-    closed,
-    error_of,
-    no_turn,
-)
+from sidecar_client.grpc_channel import ChannelSettings, check_fork
+from sidecar_client.grpc_errors import closed, error_of, no_turn
+from sidecar_client.processes import belongs_to_this_process
+
+_LONGEST_PAUSE: Final = 1.0
 
 
 class GrpcTransport:
     """One channel, for any number of threads."""
 
     def __init__(self, settings: ChannelSettings) -> None:
+        check_fork()
         self._settings = settings
         self._channel = _open(settings)
         self._places = threading.Semaphore(settings.max_in_flight)
+        self._paused_places = 0
         self._methods: dict[str, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+        belongs_to_this_process(self)
 
     def call(self, method: str, request: bytes, timeout: float) -> bytes:
         """Return the answer, or raise a `SidecarError`."""
@@ -52,6 +54,19 @@ class GrpcTransport:
     def close(self) -> None:
         """Cancel the calls in flight and close the channel."""
         self._channel.close()
+
+    def pause(self) -> None:
+        """Let the calls in flight end: a child forked amid one could never call."""
+        give_up = time.monotonic() + _LONGEST_PAUSE
+        for _ in range(self._settings.max_in_flight):
+            left = max(0.0, give_up - time.monotonic())
+            self._paused_places += self._places.acquire(timeout=left)
+
+    def resume(self) -> None:
+        """Let calls through again."""
+        for _ in range(self._paused_places):
+            self._places.release()
+        self._paused_places = 0
 
     def _wait_for_a_place(self, method: str, timeout: float) -> float:
         start = time.monotonic()

@@ -144,13 +144,26 @@ def _check_no_tls(roots: bytes | None) -> None:
 
 
 def _check_roots(roots: object) -> bytes | None:
-    if roots is None or (isinstance(roots, bytes) and b"-----BEGIN" in roots):
+    if roots is None or (isinstance(roots, bytes) and _holds_certificates(roots)):
         return roots
     shown = f"{len(roots)} bytes" if isinstance(roots, bytes) else repr(roots)
     raise ConfigurationError(
         f"root_certificates is {shown} without a PEM certificate; pass the content of "
         'a PEM file, such as Path("ca.pem").read_bytes().'
     )
+
+
+def _holds_certificates(pem: bytes) -> bool:
+    # Else gRPC would only say "Failed to create security handshaker", at each call.
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+            cadata=pem.decode("ascii")
+        )
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 def _check_count(name: str, value: object) -> int:

@@ -8,9 +8,21 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 State = TypeVar("State")
+
+
+class Connected(Protocol):
+    """Something open that a fork would break when it is in use."""
+
+    def pause(self) -> None:
+        """Be out of use when this returns, as far as that can be; a fork follows."""
+        ...
+
+    def resume(self) -> None:
+        """Be usable again, in the process that forked."""
+        ...
 
 
 class Process:
@@ -23,9 +35,10 @@ class Process:
 
 
 _current = Process()
-_open: weakref.WeakSet[object] = weakref.WeakSet()
+_open: weakref.WeakSet[Connected] = weakref.WeakSet()
 # A destructor of the parent's channel would hang or crash the child, so none ever runs.
-_inherited: list[object] = []
+_inherited: list[Connected] = []
+_paused: list[Connected] = []
 
 
 def this_process() -> Process:
@@ -35,14 +48,15 @@ def this_process() -> Process:
     return _current
 
 
-def belongs_to_this_process(connection: object) -> None:
+def belongs_to_this_process(connection: Connected) -> None:
     """Note an open connection, so that a forked child keeps its hands off it."""
     _open.add(connection)
 
 
-def parent_was_connected() -> bool:
-    """Tell whether this process was forked from one with open connections."""
-    return bool(_inherited)
+def inherited() -> tuple[Connected, ...]:
+    """Return what the parents of this process had open when they forked."""
+    this_process()
+    return tuple(_inherited)
 
 
 class PerProcess(Generic[State]):
@@ -64,11 +78,25 @@ class PerProcess(Generic[State]):
         return state
 
 
+def _pause() -> None:
+    for connection in list(_open):
+        connection.pause()
+        _paused.append(connection)
+
+
+def _resume() -> None:
+    while _paused:
+        _paused.pop().resume()
+
+
 def _forget_the_parent() -> None:
     global _current  # the one place where the process changes
     _current = Process()
     _inherited.extend(_open)
     _open.clear()
+    _paused.clear()
 
 
-os.register_at_fork(after_in_child=_forget_the_parent)
+os.register_at_fork(
+    before=_pause, after_in_parent=_resume, after_in_child=_forget_the_parent
+)

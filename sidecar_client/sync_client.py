@@ -13,6 +13,7 @@ from typing import Self
 from google.protobuf.empty_pb2 import Empty
 
 from sidecar_client import green, methods
+from sidecar_client.child import LocalChild
 from sidecar_client.conversation import Conversation
 from sidecar_client.methods import Method, Request, Response
 from sidecar_client.options import (
@@ -21,7 +22,7 @@ from sidecar_client.options import (
     WRITE_TIMEOUT,
     client_options,
 )
-from sidecar_client.processes import PerProcess, belongs_to_this_process
+from sidecar_client.processes import PerProcess
 from sidecar_client.protocol import sidecar_pb2 as pb
 from sidecar_client.transport import Transport
 
@@ -76,6 +77,8 @@ class SyncStigg:
         )
         self._conversation = Conversation(self._options)
         self._connection = PerProcess(_Connection)
+        local = self._options.local
+        self._child = None if local is None else LocalChild(local, local_sidecar_config)
 
     def get_entitlements(
         self, request: pb.GetEntitlementsRequest, *, timeout: float | None = None
@@ -156,6 +159,8 @@ class SyncStigg:
             transport, connection.transport = connection.transport, None
         if transport is not None:
             transport.close()
+        if self._child is not None:
+            self._child.release()
 
     def __enter__(self) -> Self:
         return self
@@ -176,6 +181,9 @@ class SyncStigg:
     ) -> Response:
         payload = self._conversation.encode(method, request)
         deadline = self._conversation.deadline(method, timeout)
+        if self._child is not None and not self._child.is_attached:
+            green.prepare_sync()
+            self._child.attach()
         answer = self._transport().call(method.path, payload, deadline)
         return self._conversation.decode(method, answer)
 
@@ -187,7 +195,6 @@ class SyncStigg:
         with connection.lock:
             if connection.transport is None:
                 connection.transport = self._open()
-                belongs_to_this_process(connection.transport)
             return connection.transport
 
     def _open(self) -> Transport:

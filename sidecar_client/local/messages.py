@@ -5,10 +5,7 @@ Only translation lives here; what is granted was decided in `evaluation`.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TypedDict
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidecar_client.local.catalog import Feature
 from sidecar_client.local.evaluation import Reason, Standing, Verdict
@@ -34,20 +31,9 @@ _PERIODS = {
 }
 
 
-def reason_number(reason: Reason | None) -> pb.AccessDeniedReason | None:
-    """The protocol's number of a reason; None leaves the field unset."""
-    if reason is None:
-        return None
-    return pb.AccessDeniedReason.Value(f"ACCESS_DENIED_REASON_{reason}")
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    """The moment as the protocol writes it; None leaves the field unset."""
-    if moment is None:
-        return None
-    written = Timestamp()
-    written.FromDatetime(moment)
-    return written
+def reason_name(reason: Reason | None) -> str | None:
+    """The protocol's name of a reason; None leaves the field unset."""
+    return None if reason is None else f"ACCESS_DENIED_REASON_{reason}"
 
 
 def boolean(verdict: Verdict) -> pb.BooleanEntitlement:
@@ -68,22 +54,22 @@ def numeric(verdict: Verdict) -> pb.NumericEntitlement:
 def metered(verdict: Verdict) -> pb.MeteredEntitlement:
     """The entitlement to a metered feature, with what is used of it."""
     grant, window = verdict.standing.grant, verdict.standing.window
-    return pb.MeteredEntitlement(
+    entitlement = pb.MeteredEntitlement(
         feature=_feature(verdict.standing),
         usage_limit=grant.entitlement.limit if grant else None,
         is_unlimited=bool(grant and grant.entitlement.unlimited),
         current_usage=verdict.usage,
         # Set although it says nothing, as in the vendor's sample results.
-        reset_period=(
-            _PERIODS[window.period]
-            if window
-            else pb.ENTITLEMENT_RESET_PERIOD_UNSPECIFIED
-        ),
-        usage_period_anchor=timestamp(window.anchor) if window else None,
-        usage_period_start=timestamp(window.start) if window else None,
-        usage_period_end=timestamp(window.end) if window else None,
-        has_soft_limit=True if grant and grant.entitlement.soft_limit else None,
+        reset_period=pb.ENTITLEMENT_RESET_PERIOD_UNSPECIFIED,
     )
+    if grant and grant.entitlement.soft_limit:
+        entitlement.has_soft_limit = True
+    if window is not None:
+        entitlement.reset_period = _PERIODS[window.period]
+        entitlement.usage_period_anchor.FromDatetime(window.anchor)
+        entitlement.usage_period_start.FromDatetime(window.start)
+        entitlement.usage_period_end.FromDatetime(window.end)
+    return entitlement
 
 
 def enum(verdict: Verdict) -> pb.EnumEntitlement:
@@ -127,7 +113,7 @@ def response(verdict: Verdict) -> pb.GetEntitlementResponse:
     """The answer to a check of a feature of any type."""
     return pb.GetEntitlementResponse(
         has_access=verdict.has_access,
-        access_denied_reason=reason_number(verdict.reason),
+        access_denied_reason=reason_name(verdict.reason),
         **_one_of(verdict),
     )
 
@@ -136,7 +122,7 @@ def entitlement_v2(verdict: Verdict) -> pb.EntitlementV2:
     """The answer of the second version, alone or in a list."""
     return pb.EntitlementV2(
         has_access=verdict.has_access,
-        access_denied_reason=reason_number(verdict.reason),
+        access_denied_reason=reason_name(verdict.reason),
         **_one_of(verdict),
     )
 

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
-from sidecar_client.local import messages
 from sidecar_client.local.catalog import CatalogIndex, Customer
 from sidecar_client.local.evaluation import Reason, Subject, counter_at, standing
 from sidecar_client.local.events import EventLog
@@ -219,16 +218,18 @@ def _out_of_range(error: UsageOutOfRange) -> Refusal:
 
 
 def _acknowledged(item: _Measurement, total: float) -> pb.ReportUsageResponse:
-    request = item.request
-    return pb.ReportUsageResponse(
+    request, window = item.request, item.window
+    response = pb.ReportUsageResponse(
         measurement_id=str(uuid4()),
         customer_id=request.customer_id,
         resource_id=request.resource_id if request.HasField("resource_id") else None,
         feature_id=request.feature_id,
         current_usage=total,
-        usage_period_start=messages.timestamp(item.window and item.window.start),
-        usage_period_end=messages.timestamp(item.window and item.window.end),
     )
+    if window is not None:
+        response.usage_period_start.FromDatetime(window.start)
+        response.usage_period_end.FromDatetime(window.end)
+    return response
 
 
 def _event_moment(event: pb.Event, now: datetime, where: str) -> datetime:

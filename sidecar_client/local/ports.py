@@ -61,8 +61,10 @@ def _holder(port: int) -> str:
     """The process that listens on the port, as far as we may see it."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
+            # An unconnected socket has no address, hence the tuple.
+            at = tuple(connection.laddr)
             listens = connection.status == psutil.CONN_LISTEN
-            if listens and connection.laddr.port == port and connection.pid:
+            if listens and at[1:] == (port,) and connection.pid:
                 return _named(connection.pid)
     except psutil.Error:
         pass

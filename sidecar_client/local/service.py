@@ -73,7 +73,7 @@ class SidecarService:
         verdict = await self._check(request, wanted="boolean")
         return pb.GetBooleanEntitlementResponse(
             has_access=verdict.has_access,
-            access_denied_reason=messages.reason_number(verdict.reason),
+            access_denied_reason=messages.reason_name(verdict.reason),
             entitlement=messages.boolean(verdict),
         )
 
@@ -84,7 +84,7 @@ class SidecarService:
         verdict = await self._check(request, wanted="numeric")
         return pb.GetNumericEntitlementResponse(
             has_access=verdict.has_access,
-            access_denied_reason=messages.reason_number(verdict.reason),
+            access_denied_reason=messages.reason_name(verdict.reason),
             entitlement=messages.numeric(verdict),
         )
 
@@ -95,7 +95,7 @@ class SidecarService:
         verdict = await self._check(request, request.options, wanted="metered")
         return pb.GetMeteredEntitlementResponse(
             has_access=verdict.has_access,
-            access_denied_reason=messages.reason_number(verdict.reason),
+            access_denied_reason=messages.reason_name(verdict.reason),
             requested_usage=request.options.requested_usage,
             entitlement=messages.metered(verdict),
         )
@@ -107,7 +107,7 @@ class SidecarService:
         verdict = await self._check(request, request.options, wanted="enum")
         return pb.GetEnumEntitlementResponse(
             has_access=verdict.has_access,
-            access_denied_reason=messages.reason_number(verdict.reason),
+            access_denied_reason=messages.reason_name(verdict.reason),
             requested_values=request.options.requested_values,
             entitlement=messages.enum(verdict),
         )
@@ -120,7 +120,7 @@ class SidecarService:
         verdicts = await self._judged([item for item in found if item.grant])
         return pb.GetEntitlementsResponse(
             entitlements=[messages.entitlement(verdict) for verdict in verdicts],
-            access_denied_reason=messages.reason_number(reason),
+            access_denied_reason=messages.reason_name(reason),
         )
 
     async def get_entitlements_state_v2(
@@ -131,7 +131,7 @@ class SidecarService:
         verdicts = await self._judged(found)
         return pb.GetEntitlementsStateV2Response(
             entitlements=[messages.entitlement_v2(verdict) for verdict in verdicts],
-            access_denied_reason=messages.reason_number(reason),
+            access_denied_reason=messages.reason_name(reason),
         )
 
     async def reload_entitlements(

@@ -29,8 +29,8 @@ class BehaviourClient(ABC):
     """The application of `routes` in one framework, against one sidecar.
 
     `settings` are guard settings by their lower-case names (`target` among them). The
-    customer is the request's `X-Customer` header, the resource its `X-Resource`; without
-    a header there is no customer.
+    customer is the request's `X-Customer` header, the resource its `X-Resource`;
+    without a header there is no customer.
     """
 
     has_decorators = True
@@ -54,7 +54,7 @@ class BehaviourClient(ABC):
         """Try a WebSocket handshake; 101 when it was accepted."""
         raise NotImplementedError(path)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # not every framework holds something
         """Let go of everything."""
 
     def get(self, path: str, customer: str | None = None, **headers: str) -> Response:
