@@ -43,6 +43,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 SPECS: Final = "__stigg_guard__"
 """Where a guarded view carries what it needs, outermost first, for introspection."""
 VIEW: Final = "__stigg_guard_view__"
+_WRAPPER: Final = "__stigg_guard_wrapper__"
 EXEMPT: Final = "__stigg_guard_exempt__"
 
 
@@ -110,7 +111,7 @@ def meter_spec(
         dimensions=dimensions if callable(dimensions) else None,
         when=status_codes(when),
         customer=_function("customer", customer),
-        resource=_function("resource", resource),
+        resource=_resource(resource),
         exempt_when=_function("exempt_when", exempt_when),
         on_denied=check_on_denied(on_denied),
     )
@@ -127,9 +128,7 @@ def need_spec(
     return ViewSpec(
         need=need,
         customer=_function("customer", customer),
-        resource=resource
-        if isinstance(resource, str)
-        else _function("resource", resource),
+        resource=_resource(resource),
         exempt_when=_function("exempt_when", exempt_when),
         on_denied=check_on_denied(on_denied),
     )
@@ -246,14 +245,26 @@ class Decorators:
 
         def decorate(view: View) -> View:
             check_view(name, view)
-            specs = (spec, *getattr(view, SPECS, ()))
-            inner = getattr(view, VIEW, view)
-            guarded = self._wrap(inner, in_order(specs))
+            specs = (spec, *specs_of(view))
+            inner, asked = _unwrapped(view, spec)
+            guarded = self._wrap(inner, in_order(asked))
             setattr(guarded, SPECS, specs)
             setattr(guarded, VIEW, inner)
+            setattr(guarded, _WRAPPER, guarded)
             return guarded  # type: ignore[no-any-return]  # the view's own type
 
         return decorate
+
+
+def _unwrapped(view: Any, spec: ViewSpec) -> tuple[Any, tuple[ViewSpec, ...]]:
+    """The view to wrap and what to ask for it: our own wrapper is replaced.
+
+    A foreign decorator copies the marks of what it wraps with functools.wraps; it is
+    kept, and so is our wrapper inside of it.
+    """
+    if getattr(view, _WRAPPER, None) is view:
+        return getattr(view, VIEW), (spec, *specs_of(view))
+    return view, (spec,)
 
 
 def guard_exempt(view: View) -> View:
@@ -330,6 +341,17 @@ def _check_parentheses(name: str, first: object) -> None:
 
 
 def _function(name: str, value: Any) -> Any:
-    if value is not None and not callable(value) and not isinstance(value, str):
+    if value is None or callable(value):
+        return value
+    if not isinstance(value, str):
         raise TypeError(f"{name} is {value!r}; give a function of the request.")
-    return value
+    from stigg_guard.setting_values import Wrong, function  # it imports this module
+
+    try:
+        return function(value)
+    except Wrong as wrong:
+        raise ValueError(f'{name} is "{value}"; {wrong}.') from wrong
+
+
+def _resource(value: Any) -> Any:
+    return value if isinstance(value, str) else _function("resource", value)

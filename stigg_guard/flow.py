@@ -122,11 +122,13 @@ class Admission:
 class RequestScope:
     """What one request already knows: its subject, its answers, what is still open.
 
-    `request` is what the user's functions are called with. `used` replaces the units
-    that are reported, when the view found out that it used less or more.
+    `request` is what the user's functions are called with. `customer` stands in for the
+    guard's resolver. `used` replaces the units that are reported, when the view found
+    out that it used less or more.
     """
 
     request: object = None
+    customer: CustomerResolver | None = None
     method: str = "GET"
     is_preflight: bool = False
     subject: Subject | None = None
@@ -231,8 +233,9 @@ def _request_subject_flow(
     scope: RequestScope, ground: Ground
 ) -> Generator[Step, Any, Subject | None]:
     if not scope.subject_is_known:
-        if ground.customer is not None:
-            found = yield Call(ground.customer, scope.request)
+        customer = scope.customer or ground.customer
+        if customer is not None:
+            found = yield Call(customer, scope.request)
             scope.subject = as_subject(found)
         scope.subject_is_known = True
     return scope.subject

@@ -5,8 +5,11 @@ They only carry out the steps of `flow`, one by calling, the other by awaiting.
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import inspect
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -205,9 +208,7 @@ class Guard(_BaseGuard):
             return self._core.flights.share(key, lambda: ask(*key))
         if isinstance(step, Call):
             found = step.function(step.request)
-            return (
-                async_to_sync(_finish)(found) if inspect.isawaitable(found) else found
-            )
+            return _finished(found) if inspect.isawaitable(found) else found
         assert isinstance(step, Report)
         return self.sidecar.report(step.measurement)
 
@@ -341,5 +342,17 @@ def _admitted(outcome: object, flow: Flow, scope: RequestScope) -> Admission:
     return admission
 
 
-async def _finish(found: Any) -> Any:
+def _finished(found: Awaitable[Any]) -> Any:
+    """The outcome of a user's async function, for a caller that cannot await it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return async_to_sync(_finish)(found)
+    # An async view under WSGI: its loop belongs to this request and waits meanwhile.
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(context.run, asyncio.run, _finish(found)).result()
+
+
+async def _finish(found: Awaitable[Any]) -> Any:
     return await found

@@ -90,10 +90,7 @@ class Settings:
     @classmethod
     def from_options(cls, options: Mapping[str, Any], *, owner: str) -> Settings:
         """Settings from keyword arguments of `owner`, in lower case."""
-        for name in options:
-            if name != name.lower() or name.upper() not in READERS:
-                raise _unknown(name, f"{owner}({name}=...)", str.lower)
-        values = {name.upper(): value for name, value in options.items()}
+        values = _as_keys(options, owner)
         return _read(values, lambda key: f"{owner}({key.lower()}=...)")
 
     @classmethod
@@ -109,14 +106,38 @@ class Settings:
         )
 
     @classmethod
-    def from_flat(cls, mapping: Mapping[str, Any]) -> Settings:
-        """Settings from keys with the prefix `STIGG_GUARD_`, such as Flask's."""
+    def from_flat(
+        cls,
+        mapping: Mapping[str, Any],
+        *,
+        options: Mapping[str, Any] | None = None,
+        owner: str = "",
+    ) -> Settings:
+        """Settings from keys with the prefix `STIGG_GUARD_`, such as Flask's.
+
+        `options` are keyword arguments of `owner`, in lower case; they win.
+        """
+        given = _as_keys(options or {}, owner)
         values = {
             name.removeprefix(ENVIRONMENT_PREFIX): value
             for name, value in mapping.items()
             if name.startswith(ENVIRONMENT_PREFIX)
         }
-        return _read(values, lambda key: ENVIRONMENT_PREFIX + key)
+        return _read(
+            values | given,
+            lambda key: (
+                f"{owner}({key.lower()}=...)"
+                if key in given
+                else ENVIRONMENT_PREFIX + key
+            ),
+        )
+
+
+def _as_keys(options: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    for name in options:
+        if name != name.lower() or name.upper() not in READERS:
+            raise _unknown(name, f"{owner}({name}=...)", str.lower)
+    return {name.upper(): value for name, value in options.items()}
 
 
 def _read(mapping: Mapping[str, Any], label: Callable[[str], str]) -> Settings:

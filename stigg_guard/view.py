@@ -13,8 +13,8 @@ from stigg_guard.decision import Decision, Reason
 from stigg_guard.requirement import Need, Requirement
 from stigg_guard.subject import Subject
 
-RequestCallable: TypeAlias = Callable[[Any], Any]
-"""A user's function of the framework's request, sync or async."""
+RequestCallable: TypeAlias = Callable[..., Any]
+"""A user's function of the framework's request (in Flask, also of nothing)."""
 
 Resolved: TypeAlias = Subject | str | None
 CustomerResolver: TypeAlias = Callable[..., Resolved | Awaitable[Resolved]]
