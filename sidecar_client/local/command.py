@@ -1,0 +1,143 @@
+"""The command line: `stigg-guard sidecar run` and `stigg-guard catalog validate`.
+
+What people type and read lives here; the sidecar itself does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from ipaddress import ip_address
+
+import click
+
+from sidecar_client.errors import ConfigurationError
+from sidecar_client.local.catalog import Catalog
+from sidecar_client.local.loading import load_catalog
+from sidecar_client.local.sidecar import LocalSidecar
+
+logger = logging.getLogger("sidecar_client.local")
+
+
+@click.group()
+@click.version_option(package_name="stigg-guard")
+def stigg_guard() -> None:
+    """Guard and meter web views with Stigg entitlements."""
+
+
+@stigg_guard.group()
+def sidecar() -> None:
+    """The local sidecar, for development and tests."""
+
+
+@sidecar.command()
+@click.option("--catalog", metavar="FILE", help="YAML catalog; else the demo catalog.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True)
+@click.option("--verbose", is_flag=True, help="Log every request.")
+def run(catalog: str | None, host: str, port: int, *, verbose: bool) -> None:
+    """Serve a catalog until Ctrl-C or SIGTERM."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    # Only ours: asyncio and grpc have nothing to say to a catalog's author.
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    with _readable_errors():
+        asyncio.run(_serve(LocalSidecar(catalog, host=host, port=port)))
+
+
+@stigg_guard.group("catalog")
+def catalogs() -> None:
+    """Catalogs of the local sidecar."""
+
+
+@catalogs.command()
+@click.argument("file")
+def validate(file: str) -> None:
+    """Say what is wrong with a catalog, or what is in it."""
+    with _readable_errors():
+        click.echo(f"{file} is fine: {_contents(load_catalog(file))}.")
+
+
+@contextmanager
+def _readable_errors() -> Generator[None]:
+    """Errors that the user can fix become lines on stderr and status 2."""
+    try:
+        yield
+    except ConfigurationError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+
+
+async def _serve(sidecar: LocalSidecar) -> None:
+    if not is_loopback(sidecar.host):
+        logger.warning(
+            "%s is reachable from other machines, and the sidecar asks nobody who they "
+            "are; use --host 127.0.0.1 unless that is what you want",
+            sidecar.host,
+        )
+    over = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    async with sidecar:
+        click.echo(_welcome(sidecar))
+        await over.wait()
+    click.echo("Stopped.")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _welcome(sidecar: LocalSidecar) -> str:
+    catalog = sidecar.catalog
+    where = "the demo catalog" if sidecar.origin == "demo" else sidecar.origin
+    lines = [
+        f"Local sidecar on {sidecar.target} (plaintext gRPC)",
+        f"Catalog:   {where} ({_contents(catalog)})",
+        f"Customers: {_listed([customer.id for customer in catalog.customers])}",
+        "",
+    ]
+    return "\n".join([*lines, *_to_try(sidecar), "", "Stop it with Ctrl-C."])
+
+
+def _to_try(sidecar: LocalSidecar) -> list[str]:
+    customers, features = sidecar.catalog.customers, sidecar.catalog.features
+    question = "customer_id='...', feature_id='...'"
+    if customers and features:
+        question = f"customer_id={customers[0].id!r}, feature_id={features[0].id!r}"
+    return [
+        "Try it:",
+        "  from sidecar_client import ApiConfig, GetEntitlementRequest, SyncStigg",
+        "  stigg = SyncStigg(ApiConfig(api_key=''), "
+        f"remote_sidecar_host={sidecar.host!r}, remote_sidecar_port={sidecar.port})",
+        f"  print(stigg.get_entitlement(GetEntitlementRequest({question})))",
+    ]
+
+
+def _contents(catalog: Catalog) -> str:
+    return (
+        f"{_count(len(catalog.features), 'feature')}, "
+        f"{_count(len(catalog.plans), 'plan')}, "
+        f"{_count(len(catalog.customers), 'customer')}"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:8]) or "none"
+    return f"{shown}, ..." if len(names) > 8 else shown
