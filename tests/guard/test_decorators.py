@@ -1,0 +1,145 @@
+"""What a decorator takes, and the one error for what it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stigg_guard import Requirement, guard_exempt, specs_of
+from stigg_guard.decorators import Decorators, feature_spec, is_exempt, meter_spec
+from stigg_guard.view import ViewSpec, in_order
+
+wrapped: list[tuple[ViewSpec, ...]] = []
+
+
+def _wrap(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Callable[..., Any]:
+    wrapped.append(specs)
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+decorators = Decorators(_wrap)
+NAN, INFINITE = float("nan"), float("inf")
+
+
+def view(request: object) -> str:
+    return "seen"
+
+
+class View:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: decorators.requires_feature(view), "without its parentheses"),  # type: ignore[arg-type]
+        (lambda: decorators.meters_usage(view), '@meters_usage("feature-id")'),  # type: ignore[arg-type]
+        (lambda: decorators.requires_any(view), "without its parentheses"),  # type: ignore[arg-type]
+        (lambda: decorators.requires_feature(""), "the feature id is ''"),
+        (lambda: decorators.requires_feature("  "), "the feature id is '  '"),
+        (lambda: decorators.meters_usage(""), "the feature id is ''"),
+        (lambda: decorators.requires_feature(7), "the feature id is 7"),  # type: ignore[arg-type]
+        (lambda: decorators.requires_feature(), "neither of feature id and currency"),
+        (lambda: decorators.requires_feature("f", currency="c"), "given both"),
+        (lambda: decorators.requires_any(), "given nothing to require"),
+        (lambda: decorators.requires_all("f", ""), "the feature id is ''"),
+        (lambda: decorators.requires_any(3), "use ids or feature(...)"),  # type: ignore[arg-type]
+        (lambda: decorators.requires_feature("f", on_denied=200), "on_denied is 200"),
+        (
+            lambda: decorators.requires_feature("f", on_denied={"TIRED": 402}),  # type: ignore[dict-item]
+            "the reasons are",
+        ),
+        (
+            lambda: decorators.requires_feature("f", on_unavailable="maybe"),  # type: ignore[arg-type]
+            'on_unavailable is "maybe"; use "allow" or "deny"',
+        ),
+        (lambda: decorators.requires_feature("f", fallback="yes"), "use True, False"),  # type: ignore[arg-type]
+        (lambda: decorators.requires_feature("f", customer=7), "customer is 7"),  # type: ignore[arg-type]
+        (
+            lambda: decorators.meters_usage("f", update="add"),  # type: ignore[arg-type]
+            'update is "add"; use "delta" or "set"',
+        ),
+        (
+            lambda: decorators.meters_usage("f", dimensions={"at": object()}),  # type: ignore[dict-item]
+            "dimension 'at'",
+        ),
+        *(
+            (lambda units=units: decorators.meters_usage("f", value=units), "value is")
+            for units in (-1, NAN, INFINITE, -INFINITE, True, "1")
+        ),
+        *(
+            (
+                lambda units=units: decorators.requires_feature("f", usage=units),
+                "usage is",
+            )
+            for units in (-1, NAN, INFINITE, False, "2")
+        ),
+        *(
+            (
+                lambda units=units: decorators.requires_feature("f", at_least=units),
+                "at_",
+            )
+            for units in (-0.5, NAN, True, "25")
+        ),
+    ],
+)
+def test_bad_word_is_refused_when_the_decorator_is_written(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises((ValueError, TypeError)) as raised:
+        make()
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("decorator", ["requires_feature", "meters_usage"])
+def test_class_and_other_things_are_not_views(decorator: str) -> None:
+    decorate = getattr(decorators, decorator)("f")
+    with pytest.raises(TypeError, match=rf"@{decorator} stands on the class View"):
+        decorate(View)
+    with pytest.raises(TypeError, match="which is not a view"):
+        decorate("view")
+    with pytest.raises(TypeError, match="stands on the class View"):
+        guard_exempt(View)
+
+
+def test_lone_string_is_one_value_and_not_its_letters() -> None:
+    need = feature_spec("f", values="eu").need
+    assert isinstance(need, Requirement)
+    assert need.values == ("eu",)
+
+
+def test_guarded_view_carries_what_it_needs() -> None:
+    guarded = decorators.requires_feature("a")(decorators.meters_usage("b")(view))
+    needs = [spec.need for spec in specs_of(guarded)]
+    assert [need.name for need in needs if isinstance(need, Requirement)] == ["a", "b"]
+    assert specs_of(view) == ()
+
+
+def test_stacked_decorators_become_one_wrapper() -> None:
+    guarded = decorators.requires_feature("a")(decorators.requires_feature("b")(view))
+    assert guarded.__stigg_guard_view__ is view  # type: ignore[attr-defined]
+    assert len(wrapped[-1]) == 2
+
+
+def test_question_with_usage_is_asked_before_the_plain_one_about_its_feature() -> None:
+    plain, other = feature_spec("a"), feature_spec("b")
+    metered = meter_spec("a")
+    assert in_order((plain, other, metered)) == (metered, plain, other)
+    assert in_order((other, metered)) == (other, metered)
+    for_someone = meter_spec("a", customer=lambda request: "customer-2")
+    assert in_order((plain, for_someone)) == (plain, for_someone)
+
+
+def test_exempt_view_is_marked_and_stays_the_same_function() -> None:
+    def free(request: object) -> str:
+        return "free"
+
+    assert guard_exempt(free) is free
+    assert is_exempt(free)
+    assert not is_exempt(view)

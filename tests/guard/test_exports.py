@@ -1,0 +1,36 @@
+"""The public names: a change here is a change for users."""
+
+from __future__ import annotations
+
+import stigg_guard
+
+
+def test_public_names_are_these() -> None:
+    assert sorted(stigg_guard.__all__) == [
+        "AccessDenied",
+        "AsyncGuard",
+        "ConfigurationError",
+        "Decision",
+        "Denial",
+        "DenialPolicy",
+        "Entitlement",
+        "Fallback",
+        "FeatureSettings",
+        "Guard",
+        "Reason",
+        "Requirement",
+        "Rule",
+        "Settings",
+        "SidecarError",
+        "SidecarRejected",
+        "SidecarTimeout",
+        "SidecarUnavailable",
+        "StiggGuardError",
+        "Subject",
+        "Usage",
+        "currency",
+        "feature",
+        "guard_exempt",
+        "specs_of",
+    ]
+    assert all(hasattr(stigg_guard, name) for name in stigg_guard.__all__)

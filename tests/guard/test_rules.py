@@ -1,0 +1,54 @@
+"""Path templates: what they match, in every framework's spelling."""
+
+from __future__ import annotations
+
+import pytest
+
+from stigg_guard.decorators import feature_spec
+from stigg_guard.rules import Rule, matching, rule_methods
+
+SPEC = feature_spec("f")
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "matches"),
+    [
+        ("/api/reports/", "/api/reports/", True),
+        ("/api/reports/", "/api/reports", False),
+        ("/api/reports/", "/api/reports/7", False),
+        ("/api/reports/", "/API/reports/", False),
+        ("/api/reports/*", "/api/reports/7/pages", True),
+        ("/api/reports/*", "/api/reports/", True),
+        ("/api/reports/*", "/api/other/", False),
+        ("/api/<int:id>/", "/api/12/", True),
+        ("/api/<int:id>/", "/api/x/", False),
+        ("/api/<id>/", "/api/x/", True),
+        ("/api/<id>/", "/api/x/y/", False),
+        ("/api/{id}/", "/api/x/", True),
+        ("/api/{id:int}/", "/api/x/", False),
+        ("/api/{rest:path}", "/api/x/y/z", True),
+        ("/api/<path:rest>/end", "/api/x/y/end", True),
+        ("/api/<uuid:id>", "/api/227c1b73-883a-457b-b715-6ba5a2c69ce4", True),
+        ("/api/<uuid:id>", "/api/12", False),
+        ("/api/<any(a,b):kind>", "/api/a", True),
+        ("/a.b", "/axb", False),
+        ("/", "/", True),
+        ("/", "/x", False),
+    ],
+)
+def test_template_matches(template: str, path: str, matches: bool) -> None:
+    assert Rule(path=template, spec=SPEC).matches("GET", path) is matches
+
+
+def test_rule_for_get_holds_for_head_too() -> None:
+    rule = Rule(path="/x", methods=rule_methods(["get"]), spec=SPEC)
+    assert rule.matches("HEAD", "/x")
+    assert not rule.matches("POST", "/x")
+
+
+def test_every_rule_that_matches_applies_in_order() -> None:
+    first, second = feature_spec("first"), feature_spec("second")
+    rules = (Rule(path="/x/*", spec=first), Rule(path="/x/y", spec=second))
+    assert matching(rules, "GET", "/x/y") == (first, second)
+    assert matching(rules, "GET", "/x/z") == (first,)
+    assert matching(rules, "GET", "/y") == ()

@@ -1,0 +1,83 @@
+"""A real gRPC server that answers as a test tells it, for what no sidecar can be told.
+
+Used where the local sidecar cannot produce an answer; everything else uses that one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+
+from sidecar_client import (
+    EntitlementV2,
+    GetEntitlementRequest,
+    GetEntitlementResponse,
+    GetEntitlementV2Request,
+    GetEntitlementV2Response,
+    ReportUsageRequest,
+    ReportUsageResponse,
+)
+from sidecar_client.protocol import sidecar_pb2_grpc
+
+
+class ScriptedSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
+    """Answers every check with `answer`; a `gate` that is clear holds answers back."""
+
+    def __init__(self) -> None:
+        self.answer = GetEntitlementResponse(has_access=True)
+        self.credit = EntitlementV2(has_access=True)
+        self.refusal: tuple[grpc.StatusCode, str] | None = None
+        self.calls: Counter[str] = Counter()
+        self.requests: list[GetEntitlementRequest] = []
+        self.reports: list[ReportUsageRequest] = []
+        self.on_call: Callable[[], None] = lambda: None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.target = ""
+
+    def GetEntitlement(
+        self, request: GetEntitlementRequest, context: grpc.ServicerContext
+    ) -> GetEntitlementResponse:
+        self.requests.append(request)
+        self._called("GetEntitlement", context)
+        return self.answer
+
+    def GetEntitlementV2(
+        self, request: GetEntitlementV2Request, context: grpc.ServicerContext
+    ) -> GetEntitlementV2Response:
+        self._called("GetEntitlementV2", context)
+        return GetEntitlementV2Response(entitlement=self.credit)
+
+    def ReportUsage(
+        self, request: ReportUsageRequest, context: grpc.ServicerContext
+    ) -> ReportUsageResponse:
+        self.reports.append(request)
+        self._called("ReportUsage", context)
+        return ReportUsageResponse(measurement_id="1")
+
+    def _called(self, name: str, context: grpc.ServicerContext) -> None:
+        self.calls[name] += 1
+        self.on_call()
+        self.gate.wait(10)
+        if self.refusal is not None:
+            context.abort(*self.refusal)
+
+
+@contextmanager
+def scripted_sidecar() -> Iterator[ScriptedSidecar]:
+    """Serve one on a free port of loopback."""
+    scripted = ScriptedSidecar()
+    server = grpc.server(ThreadPoolExecutor(max_workers=8))
+    sidecar_pb2_grpc.add_SidecarServiceServicer_to_server(scripted, server)
+    scripted.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        yield scripted
+    finally:
+        scripted.gate.set()
+        server.stop(None).wait()
