@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from stigg_guard.view import ViewSpec
+from stigg_guard.view import ViewSpec, in_order
 
 METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
@@ -27,6 +27,7 @@ _PATTERNS: Final = {
     "path": r".+",
     "uuid": r"[0-9a-fA-F-]{32,36}",
 }
+_EXAMPLES: Final = {"uuid": "00000000-0000-4000-8000-000000000000"}
 _SEGMENT: Final = r"[^/]+"
 
 
@@ -57,7 +58,7 @@ class Rule:
 
 def matching(rules: Iterable[Rule], method: str, path: str) -> tuple[ViewSpec, ...]:
     """What the rules ask of a request, in their order; all that match apply."""
-    return tuple(rule.spec for rule in rules if rule.matches(method, path))
+    return in_order(tuple(rule.spec for rule in rules if rule.matches(method, path)))
 
 
 def rule_methods(methods: Collection[str] | None) -> frozenset[str] | None:
@@ -107,6 +108,14 @@ def compile_template(path: object) -> re.Pattern[str]:
             " site that the rule is for."
         )
     return re.compile(pattern + (".*" if stem != path else ""), re.DOTALL)
+
+
+def example(path: str) -> str:
+    """A path that a template matches, for looking it up among routes."""
+    filled = _PLACEHOLDER.sub(
+        lambda found: _EXAMPLES.get(found["before"] or found["after"], "1"), path
+    )
+    return filled.rstrip("*")
 
 
 def _literal(text: str, path: str) -> str:

@@ -1,0 +1,27 @@
+"""Guard and meter Django views: the decorators, the middleware and the guard itself.
+
+Settings are read in `apps`; what is asked and answered is `stigg_guard`'s.
+"""
+
+from __future__ import annotations
+
+from stigg_guard import AccessDenied, guard_exempt
+from stigg_guard_django.apps import guard_from
+from stigg_guard_django.middleware import StiggGuardMiddleware
+from stigg_guard_django.views import (
+    meters_usage,
+    requires_all,
+    requires_any,
+    requires_feature,
+)
+
+__all__ = [
+    "AccessDenied",
+    "StiggGuardMiddleware",
+    "guard_exempt",
+    "guard_from",
+    "meters_usage",
+    "requires_all",
+    "requires_any",
+    "requires_feature",
+]

@@ -1,0 +1,81 @@
+"""The guards of a Django project: one memory and policy for sync and async code.
+
+How Django's rules about the ORM on an event loop are kept lives here; settings do not.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest
+
+from stigg_guard import AsyncGuard, Guard, Settings
+from stigg_guard.flow import Ask, Call, Report, Step
+
+
+class DjangoAsyncGuard(AsyncGuard):
+    """The guard of async views; functions that need the ORM run in Django's thread."""
+
+    async def _perform(self, step: Step) -> object:
+        if isinstance(step, Call):
+            return await call(step.function, step.request)
+        return await super()._perform(step)
+
+
+class WaitingGuard(DjangoAsyncGuard):
+    """The guard of async views under WSGI, whose event loop lasts for one request.
+
+    It asks through the connection of the sync guard: nothing else waits on such a loop,
+    and an async connection would have to be made anew for every request.
+    """
+
+    @classmethod
+    def of(cls, guard: AsyncGuard) -> Self:
+        """One on the settings, memory and connection of another guard."""
+        waiting = cls.__new__(cls)
+        waiting._core = guard._core
+        waiting._sync = guard.sync
+        return waiting
+
+    async def _perform(self, step: Step) -> object:
+        sidecar = self.sync.sidecar
+        if isinstance(step, Ask):
+            key = (step.subject, step.question)
+            return self._core.flights.share(key, lambda: sidecar.ask(*key))
+        if isinstance(step, Report):
+            return sidecar.report(step.measurement)
+        return await super()._perform(step)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guards:
+    """The sync guard, the async one, and the one for async views under WSGI."""
+
+    sync: Guard
+    aio: AsyncGuard
+    waiting: AsyncGuard
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Guards:
+        """Guards that share everything; none of them connects yet."""
+        aio = DjangoAsyncGuard(settings)
+        return cls(sync=aio.sync, aio=aio, waiting=WaitingGuard.of(aio))
+
+    def for_async_view(self, request: HttpRequest) -> AsyncGuard:
+        """The guard that suits the server which an async view runs under."""
+        return self.waiting if isinstance(request, WSGIRequest) else self.aio
+
+
+async def call(function: Callable[..., Any], *args: object) -> Any:
+    """Call a user's function from an event loop, sync or async, ORM or not."""
+    try:
+        found = function(*args)
+    except SynchronousOnlyOperation:
+        return await sync_to_async(function, thread_sensitive=True)(*args)
+    return await found if inspect.isawaitable(found) else found

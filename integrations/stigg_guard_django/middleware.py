@@ -1,0 +1,109 @@
+"""The middleware: URL rules before the view, denials answered, usage settled at the end.
+
+What decorators do lives in `views`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from stigg_guard import AccessDenied
+from stigg_guard.decorators import is_exempt
+from stigg_guard.rules import matching
+from stigg_guard.view import ViewSpec
+from stigg_guard_django.apps import project_guards
+from stigg_guard_django.visit import aanswer, answer, visit_of
+
+GetResponse = Callable[[HttpRequest], Any]
+
+
+class StiggGuardMiddleware:
+    """Place it below the authentication middleware; it runs in Django's own mode.
+
+    Under WSGI all of it is sync, under ASGI all of it is async, without a thread hop.
+    Raises `ConfigurationError` when Django starts with settings that cannot be.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        project_guards()
+        self._respond: Callable[[HttpRequest], Any] = self._settled
+        self.process_view: Callable[..., Any] = self._by_rules
+        if iscoroutinefunction(get_response):
+            self._respond, self.process_view = self._asettled, self._aby_rules
+            markcoroutinefunction(self)
+
+    def __call__(
+        self, request: HttpRequest
+    ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Answer the request; usage is reported before the response leaves."""
+        visit_of(request).is_owned = True
+        response: HttpResponseBase | Awaitable[HttpResponseBase]
+        response = self._respond(request)
+        return response
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        """Answer denied requests; Django calls it in sync code, under ASGI too."""
+        if isinstance(exception, AccessDenied):
+            return answer(request, exception)
+        visit_of(request).broke = True
+        return None
+
+    def _settled(self, request: HttpRequest) -> HttpResponseBase:
+        visit, status = visit_of(request), None
+        try:
+            response: HttpResponseBase = self.get_response(request)
+            status = visit.outcome(response)
+            return response
+        finally:
+            if visit.admissions:
+                project_guards().sync.settle(visit, status)
+
+    async def _asettled(self, request: HttpRequest) -> HttpResponseBase:
+        visit, status = visit_of(request), None
+        try:
+            response: HttpResponseBase = await self.get_response(request)
+            status = visit.outcome(response)
+            return response
+        finally:
+            if visit.admissions:
+                await project_guards().aio.settle(visit, status)
+
+    def _by_rules(
+        self, request: HttpRequest, view: Callable[..., Any], *_: object
+    ) -> HttpResponseBase | None:
+        specs = _rules_of(request, view)
+        try:
+            if specs:
+                project_guards().sync.admit(specs, visit_of(request))
+        except AccessDenied as error:
+            return answer(request, error)
+        return None
+
+    async def _aby_rules(
+        self, request: HttpRequest, view: Callable[..., Any], *_: object
+    ) -> HttpResponseBase | None:
+        specs = _rules_of(request, view)
+        try:
+            if specs:
+                await project_guards().aio.admit(specs, visit_of(request))
+        except AccessDenied as error:
+            return await aanswer(request, error)
+        return None
+
+
+def _rules_of(request: HttpRequest, view: Callable[..., Any]) -> tuple[ViewSpec, ...]:
+    rules = project_guards().sync.settings.rules
+    if not rules or is_exempt(view):
+        return ()
+    return matching(rules, request.method or "GET", request.path_info)

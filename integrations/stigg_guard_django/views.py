@@ -1,0 +1,101 @@
+"""The decorators: a guarded view checks before it runs.
+
+They stand on functions, on methods, and inside `method_decorator`. With the middleware
+it settles usage and answers denials; a view that is called without it settles itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest
+
+from stigg_guard.decorators import Decorators
+from stigg_guard.view import ViewSpec
+from stigg_guard_django.apps import project_guards
+from stigg_guard_django.visit import visit_of
+
+
+def _guarded(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
+    return (_async if is_async(view) else _sync)(view, specs)
+
+
+def _sync(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        visit = visit_of(request_among(args, kwargs))
+        guard = project_guards().sync
+        if visit.is_owned:
+            guard.admit(specs, visit)
+            return view(*args, **kwargs)
+        visit.is_owned, status = True, None
+        try:
+            guard.admit(specs, visit)
+            response = view(*args, **kwargs)
+            status = getattr(response, "status_code", None)
+            return response
+        finally:
+            visit.is_owned = False
+            guard.settle(visit, status)
+
+    return guarded
+
+
+def _async(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
+    @wraps(view)
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        request = request_among(args, kwargs)
+        visit = visit_of(request)
+        guard = project_guards().for_async_view(request)
+        if visit.is_owned:
+            await guard.admit(specs, visit)
+            return await view(*args, **kwargs)
+        visit.is_owned, status = True, None
+        try:
+            await guard.admit(specs, visit)
+            response = await view(*args, **kwargs)
+            status = getattr(response, "status_code", None)
+            return response
+        finally:
+            visit.is_owned = False
+            await guard.settle(visit, status)
+
+    return guarded
+
+
+def is_async(view: Any) -> bool:
+    """Whether calling the view gives something to await.
+
+    `View.dispatch` does for classes with async handlers, though it is no coroutine
+    function; `method_decorator` hands it over in a `partial`.
+    """
+    if iscoroutinefunction(view):
+        return True
+    while isinstance(view, partial):
+        view = view.func
+    owner = getattr(view, "__self__", None)
+    return bool(getattr(owner, "view_is_async", False))
+
+
+def request_among(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> HttpRequest:
+    """The request that a view was called with: its first argument, after `self`."""
+    for found in (*args[:2], kwargs.get("request")):
+        if isinstance(found, HttpRequest):
+            return found
+        wrapped = getattr(found, "_request", None)
+        if isinstance(wrapped, HttpRequest):
+            return wrapped
+    raise TypeError(
+        "a guarded view was called without a Django request; call it with an"
+        " HttpRequest as its first argument."
+    )
+
+
+_decorators = Decorators(_guarded)
+requires_feature = _decorators.requires_feature
+meters_usage = _decorators.meters_usage
+requires_any = _decorators.requires_any
+requires_all = _decorators.requires_all

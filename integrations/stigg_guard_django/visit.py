@@ -1,0 +1,99 @@
+"""What the guard keeps on one Django request, and how a denied one is answered.
+
+Which views are guarded lives in `views` and `middleware`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from stigg_guard import AccessDenied, Guard
+from stigg_guard.flow import RequestScope
+from stigg_guard.view import OnDenied
+from stigg_guard_django.apps import project_guards
+from stigg_guard_django.guards import call
+
+KEY = "_stigg_guard"
+
+
+@dataclass(slots=True)
+class Visit(RequestScope):
+    """The scope of a Django request.
+
+    `is_owned` says that somebody further out will settle it; `broke` that a view let an
+    error out which nobody answered.
+    """
+
+    is_owned: bool = False
+    broke: bool = False
+
+    def outcome(self, response: HttpResponseBase) -> int | None:
+        """The status to settle with; None when the answer stands for a broken view."""
+        status = response.status_code
+        return None if self.broke and status >= 500 else status
+
+
+def visit_of(request: HttpRequest) -> Visit:
+    """The one visit of a request; made when it is first asked for."""
+    visit: Visit | None = request.__dict__.get(KEY)
+    if visit is None:
+        method = request.method or "GET"
+        preflight = "HTTP_ACCESS_CONTROL_REQUEST_METHOD"
+        visit = request.__dict__[KEY] = Visit(
+            request=request,
+            method=method,
+            is_preflight=method == "OPTIONS" and preflight in request.META,
+        )
+    return visit
+
+
+def answer(request: HttpRequest, error: AccessDenied) -> HttpResponseBase:
+    """The response to a denied request, from sync code."""
+    guard = project_guards().sync
+    on_denied = _on_denied(guard, error)
+    if not callable(on_denied):
+        return _denial(guard, request, error, on_denied)
+    found = on_denied(request, error.decision)
+    if inspect.isawaitable(found):
+        found = async_to_sync(_finish)(found)
+    return _response(found, on_denied)
+
+
+async def aanswer(request: HttpRequest, error: AccessDenied) -> HttpResponseBase:
+    """The response to a denied request, from async code."""
+    guard = project_guards().sync
+    on_denied = _on_denied(guard, error)
+    if not callable(on_denied):
+        return _denial(guard, request, error, on_denied)
+    return _response(await call(on_denied, request, error.decision), on_denied)
+
+
+def _on_denied(guard: Guard, error: AccessDenied) -> OnDenied | None:
+    return guard.settings.on_denied if error.on_denied is None else error.on_denied
+
+
+def _denial(
+    guard: Guard, request: HttpRequest, error: AccessDenied, view: Any
+) -> HttpResponse:
+    accept = request.META.get("HTTP_ACCEPT")
+    denial = guard.denials.denial(error.decision, accept=accept, view=view)
+    body = b"" if request.method == "HEAD" else denial.body
+    response = HttpResponse(body, status=denial.status, headers=dict(denial.headers))
+    response.headers["Content-Length"] = str(len(denial.body))
+    return response
+
+
+def _response(found: object, on_denied: object) -> HttpResponseBase:
+    if isinstance(found, HttpResponseBase):
+        return found
+    raise TypeError(f"on_denied {on_denied!r} returned {found!r}; return a response.")
+
+
+async def _finish(found: Any) -> Any:
+    return await found
