@@ -1,0 +1,69 @@
+"""The matrix: the suite on every supported Python and on the oldest dependencies.
+
+`nox` runs all of it, `nox -s newest` one session. Interpreters are looked for on PATH
+and among pyenv's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+
+PYTEST = ("pytest", "-q", "-n", "2", "--dist", "loadfile")
+
+
+def interpreter(version: str) -> str:
+    """The path of a Python of that version, or the version for nox to complain of."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    on_path = shutil.which(f"python{version}")
+    candidates = [Path(on_path)] if on_path else []
+    candidates += sorted(root.glob(f"versions/{version}.*/bin/python"), reverse=True)
+    for candidate in candidates:
+        asked = subprocess.run(  # noqa: S603  # an interpreter that was just found
+            [candidate, "--version"], capture_output=True, text=True, check=False
+        )
+        if asked.returncode == 0 and f" {version}." in asked.stdout:
+            return str(candidate)
+    return version
+
+
+def _run(session: nox.Session, requirements: str, *extra: str) -> None:
+    session.install("-r", requirements, *extra)
+    session.install("--no-deps", "-e", ".")
+    session.run(*PYTEST, *session.posargs)
+
+
+@nox.session(python=[interpreter("3.11"), interpreter("3.12")])
+def tests(session: nox.Session) -> None:
+    """The locked dependencies on the older Pythons (Django 5.2 on 3.11, 6.1 on 3.12)."""
+    _run(session, "requirements/dev.txt")
+
+
+@nox.session(python=interpreter("3.13"))
+def newest(session: nox.Session) -> None:
+    """The newest Python with the newest of everything."""
+    _run(session, "requirements/dev.txt")
+
+
+@nox.session(python=interpreter("3.11"))
+def oldest(session: nox.Session) -> None:
+    """Every dependency at the floor that pyproject.toml names."""
+    _run(session, "requirements/oldest.txt")
+
+
+@nox.session(python=interpreter("3.11"))
+@nox.parametrize("runtime", ["6.31.1", "6.33.0"])
+def protobuf(session: nox.Session, runtime: str) -> None:
+    """The protocol and the client on the protobuf runtimes between oldest and newest."""
+    session.install("-r", "requirements/oldest.txt")
+    session.install("--no-deps", "-e", ".")
+    session.install(f"protobuf=={runtime}")
+    session.run(*PYTEST, "tests/client", "tests/guard", *session.posargs)
