@@ -1,0 +1,26 @@
+"""Guard and meter Flask views with Stigg entitlements.
+
+The extension lives in `extension`, the decorators in `views`; policy is stigg_guard's.
+"""
+
+from __future__ import annotations
+
+from stigg_guard import AccessDenied, guard_exempt
+from stigg_guard_flask.extension import StiggGuard, guard_from
+from stigg_guard_flask.views import (
+    meters_usage,
+    requires_all,
+    requires_any,
+    requires_feature,
+)
+
+__all__ = [
+    "AccessDenied",
+    "StiggGuard",
+    "guard_exempt",
+    "guard_from",
+    "meters_usage",
+    "requires_all",
+    "requires_any",
+    "requires_feature",
+]

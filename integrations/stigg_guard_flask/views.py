@@ -1,0 +1,48 @@
+"""The decorators for Flask views, sync and async; what they ask for is stigg_guard's.
+
+Reports and denials are the extension's part.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, Final
+
+from flask import current_app
+
+from stigg_guard.decorators import Decorators
+from stigg_guard.view import ViewSpec
+from stigg_guard_flask.extension import current_scope, guard_from
+from stigg_guard_flask.functions import spec_of_request
+
+
+def _guarded(view: Any, specs: tuple[ViewSpec, ...]) -> Any:
+    needed = tuple(spec_of_request(spec) for spec in specs)
+
+    def admit() -> None:
+        guard_from().admit(needed, current_scope())
+
+    if iscoroutinefunction(view):
+
+        @wraps(view)
+        async def guarded_async(*args: Any, **kwargs: Any) -> Any:
+            admit()  # blocks nobody: Flask runs an async view in a loop of its own
+            return await view(*args, **kwargs)
+
+        return guarded_async
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        admit()
+        return current_app.ensure_sync(view)(*args, **kwargs)
+
+    return guarded
+
+
+_decorators: Final = Decorators(wrap=_guarded)
+
+requires_feature = _decorators.requires_feature
+meters_usage = _decorators.meters_usage
+requires_any = _decorators.requires_any
+requires_all = _decorators.requires_all

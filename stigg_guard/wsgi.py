@@ -1,0 +1,251 @@
+"""The middleware for any WSGI application: URL rules, denials and reports around it.
+
+What a rule means lives in `rules`, how a denial looks in `denial`. Source: PEP 3333.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
+from itertools import chain
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from stigg_guard.errors import AccessDenied, ConfigurationError
+from stigg_guard.flow import RequestScope
+from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.rules import Rule, matching
+from stigg_guard.settings import Settings
+from stigg_guard.view import CustomerResolver
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["Exchange", "StiggGuardMiddleware", "guard_from"]
+
+KEY: Final = "stigg_guard"
+"""Where the environ carries its `Exchange`."""
+
+ExcInfo: TypeAlias = (
+    tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+)
+
+
+class StiggGuardMiddleware:
+    """Guards a WSGI application by URL rules, and answers `AccessDenied` it raises.
+
+    `guard` takes a ready guard; without one the settings make it. `customer` is called
+    with the environ, and so is every other function; `on_denied` returns a WSGI
+    application. Rules match PATH_INFO, the part of the path the application routes by.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        guard: Guard | AsyncGuard | None = None,
+        rules: Iterable[Rule | Mapping[str, Any]] = (),
+        customer: CustomerResolver | str | None = None,
+        **settings: object,
+    ) -> None:
+        options = settings | {"rules": rules, "customer": customer}
+        read = Settings.from_options(options, owner=type(self).__name__)
+        if guard is not None and settings:
+            raise ConfigurationError(
+                f"{type(self).__name__} was given a guard and {', '.join(settings)};"
+                " give the settings to the guard."
+            )
+        self.guard = Guard(read) if guard is None else guard.sync
+        self._app = app
+        self._customer = read.customer
+        self._rules = read.rules if guard is None else guard.settings.rules + read.rules
+
+    def __call__(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer a request, as PEP 3333 says."""
+        scope = request_scope(environ, self._customer)
+        exchange = environ[KEY] = Exchange(self.guard, scope, start_response)
+        specs = matching(self._rules, scope.method, routed_path(environ))
+        try:
+            if specs:
+                self.guard.admit(specs, scope)
+            chunks = self._app(environ, exchange.start_response)
+            if exchange.is_announced:
+                exchange.commit()
+                return chunks
+            return _Awaited(chunks, exchange, self._answer, environ)
+        except AccessDenied as error:
+            return self._answer(error, environ, exchange)
+        except BaseException:
+            exchange.abandon()
+            raise
+
+    def _answer(
+        self, error: AccessDenied, environ: WSGIEnvironment, exchange: Exchange
+    ) -> Iterable[bytes]:
+        exchange.abandon()
+        if exchange.is_committed:
+            raise error
+        wanted = self.guard.settings.on_denied
+        if error.on_denied is not None:
+            wanted = error.on_denied
+        if callable(wanted):
+            own: WSGIApplication = wanted(environ, error.decision)
+            return own(environ, exchange.forward)
+        denial = self.guard.denials.denial(
+            error.decision, accept=environ.get("HTTP_ACCEPT"), view=wanted
+        )
+        body = b"" if environ["REQUEST_METHOD"] == "HEAD" else denial.body
+        headers = [*denial.headers.items(), ("Content-Length", str(len(denial.body)))]
+        exchange.forward(_status_line(denial.status), headers)
+        return [body]
+
+
+class Exchange:
+    """One request on its way through: its guard, and what it knows in `scope`.
+
+    The application's `start_response` is held back until its usage has been reported;
+    `scope.used = 3` makes that three units in place of what the rule said.
+    """
+
+    def __init__(
+        self, guard: Guard, scope: RequestScope, start_response: StartResponse
+    ) -> None:
+        self.guard = guard
+        self.scope = scope
+        self.forward = start_response
+        self._announced: tuple[str, list[tuple[str, str]]] | None = None
+        self._write: Callable[[bytes], object] | None = None
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether the application has called `start_response`."""
+        return self._announced is not None
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether the server was told, so that no other answer can be given."""
+        return self._write is not None
+
+    def start_response(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: ExcInfo | None = None,
+        /,
+    ) -> Callable[[bytes], object]:
+        """What the application calls; with `exc_info` it changes its mind."""
+        if self.is_committed:
+            return self.forward(status, headers, exc_info)
+        if self.is_announced and exc_info is None:
+            raise AssertionError("start_response was called twice without exc_info")
+        if exc_info is not None and exc_info[1] is not None:
+            self.abandon()
+        self._announced = (status, headers)
+        return self._commit_and_write
+
+    def commit(self) -> None:
+        """Report what was used, then tell the server the status and headers; once."""
+        if self.is_committed:
+            return
+        assert self._announced is not None
+        status, headers = self._announced
+        self.guard.settle(self.scope, int(status[:3]))
+        self._write = self.forward(status, headers)
+
+    def abandon(self) -> None:
+        """Report nothing: the request did not finish."""
+        self.guard.settle(self.scope, None)
+
+    def _commit_and_write(self, data: bytes) -> object:
+        self.commit()
+        assert self._write is not None
+        return self._write(data)
+
+
+class _Awaited:
+    """The body of an application that calls `start_response` while it is iterated."""
+
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        exchange: Exchange,
+        answer: Callable[[AccessDenied, WSGIEnvironment, Exchange], Iterable[bytes]],
+        environ: WSGIEnvironment,
+    ) -> None:
+        self._chunks = chunks
+        self._exchange = exchange
+        self._answer = answer
+        self._environ = environ
+        self._closes = [getattr(chunks, "close", None)]
+
+    def __iter__(self) -> Iterator[bytes]:
+        exchange = self._exchange
+        rest = iter(self._chunks)
+        try:
+            first = list(_one(rest))
+            if not exchange.is_announced:
+                raise AssertionError("the application did not call start_response")
+        except AccessDenied as error:
+            own = self._answer(error, self._environ, exchange)
+            self._closes.append(getattr(own, "close", None))
+            return iter(own)
+        except BaseException:
+            exchange.abandon()
+            raise
+        exchange.commit()
+        return chain(first, rest)
+
+    def close(self) -> None:
+        """Close what was iterated; a body nobody asked for is abandoned."""
+        try:
+            for close in self._closes:
+                if close is not None:
+                    close()
+        finally:
+            self._exchange.abandon()
+
+
+def _one(rest: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk in rest:
+        yield chunk
+        return
+
+
+def guard_from(environ: WSGIEnvironment) -> Guard:
+    """The guard of the application that a request is for."""
+    exchange = environ.get(KEY)
+    if not isinstance(exchange, Exchange):
+        raise ConfigurationError(
+            "this request did not come through stigg_guard; wrap the application:"
+            " app = stigg_guard.wsgi.StiggGuardMiddleware(app, guard=guard)."
+        )
+    return exchange.guard
+
+
+def request_scope(
+    environ: WSGIEnvironment, customer: CustomerResolver | None = None
+) -> RequestScope:
+    """A fresh scope for a WSGI request."""
+    method: str = environ["REQUEST_METHOD"]
+    return RequestScope(
+        request=environ,
+        customer=customer,
+        method=method,
+        is_preflight=method == "OPTIONS"
+        and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ,
+    )
+
+
+def routed_path(environ: WSGIEnvironment) -> str:
+    """PATH_INFO as text: WSGI carries its UTF-8 bytes as Latin-1."""
+    raw: str = environ.get("PATH_INFO", "")
+    return raw.encode("latin-1").decode("utf-8", "replace") or "/"
+
+
+def _status_line(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Denied"
