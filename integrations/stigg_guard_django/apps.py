@@ -6,7 +6,7 @@ Nothing is read or connected at import; what can be wrong with it is told by `ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.apps import AppConfig, apps
 from django.conf import settings as django_settings
@@ -20,7 +20,7 @@ SETTING = "STIGG_GUARD"
 
 
 class StiggGuardConfig(AppConfig):
-    """Holds the guards: built at first use, without I/O, and anew when settings change."""
+    """Holds the guards: built at first use, without I/O; changed settings drop them."""
 
     name = "stigg_guard_django"
     label = "stigg_guard"
@@ -37,7 +37,7 @@ class StiggGuardConfig(AppConfig):
 
     @property
     def guards(self) -> Guards:
-        """The project's guards; raises `ConfigurationError` for settings that cannot be."""
+        """The project's guards; raises `ConfigurationError` for wrong settings."""
         if self._guards is None:
             self._guards = Guards.from_settings(read_settings())
         return self._guards
@@ -50,13 +50,13 @@ class StiggGuardConfig(AppConfig):
 
 def read_settings() -> Settings:
     """The project's settings; raises `ConfigurationError` that names the key."""
-    found = getattr(django_settings, SETTING, {})
+    found: Any = getattr(django_settings, SETTING, {})
     if not isinstance(found, Mapping):
         raise ConfigurationError(
             f"{SETTING} is {found!r}; use a mapping, such as"
             f' {SETTING} = {{"TARGET": "localhost:80"}}.'
         )
-    return Settings.from_mapping(found, name=SETTING)
+    return Settings.from_mapping(cast("Mapping[str, Any]", found), name=SETTING)
 
 
 def project_guards() -> Guards:

@@ -9,25 +9,25 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Tags, Warning
-from django.core.checks import register as register_check
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags
 from django.utils.module_loading import import_string
 
 from stigg_guard import ConfigurationError, Settings
 from stigg_guard.rules import Rule
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import SETTING, read_settings
-from stigg_guard_django.routes import Route, rule_reaches, routes
+from stigg_guard_django.routes import Route, routes, rule_reaches
 
 GUARD = "stigg_guard_django.StiggGuardMiddleware"
 
 
 def register() -> None:
     """Make Django run the checks."""
-    register_check(check_settings, "stigg_guard")
-    register_check(check_wiring, "stigg_guard")
-    register_check(check_rules, "stigg_guard")
-    register_check(check_deployment, Tags.security, deploy=True)
+    checks.register(check_settings, "stigg_guard")
+    checks.register(check_wiring, "stigg_guard")
+    checks.register(check_rules, "stigg_guard")
+    checks.register(check_deployment, Tags.security, deploy=True)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -102,7 +102,7 @@ def check_rules(**_: Any) -> list[CheckMessage]:
 
 
 def _unreached(number: int, rule: Rule) -> CheckMessage:
-    return Warning(
+    return checks.Warning(
         f'{SETTING}["RULES"], rule {number}: no route of the project matches the path'
         f' "{rule.path}".',
         hint="Write the path as it is in the URLconf, with its slashes and the prefix"
@@ -117,7 +117,7 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
     if settings is None or settings.target != "local" or django_settings.DEBUG:
         return []
     return [
-        Warning(
+        checks.Warning(
             f'{SETTING}["TARGET"] is "local" while DEBUG is False: customers are judged'
             " by a sidecar for development.",
             hint='Set the address of your sidecar, such as "localhost:80".',

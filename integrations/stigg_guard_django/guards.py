@@ -1,6 +1,6 @@
 """The guards of a Django project: one memory and policy for sync and async code.
 
-How Django's rules about the ORM on an event loop are kept lives here; settings do not.
+What Django asks of async code lives here; settings do not.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
@@ -79,3 +80,18 @@ async def call(function: Callable[..., Any], *args: object) -> Any:
     except SynchronousOnlyOperation:
         return await sync_to_async(function, thread_sensitive=True)(*args)
     return await found if inspect.isawaitable(found) else found
+
+
+def is_async(view: Any) -> bool:
+    """Whether calling the view gives something to await.
+
+    `View.dispatch` does for classes with async handlers, though it is no coroutine
+    function; `method_decorator` hands it over in a `partial`.
+    """
+    # Not that of `inspect`: before Python 3.12 it does not see Django's own marks.
+    if iscoroutinefunction(view):  # pyright: ignore[reportDeprecated]  # see above
+        return True
+    while isinstance(view, partial):
+        view = view.func
+    owner = getattr(view, "__self__", None)
+    return bool(getattr(owner, "view_is_async", False))

@@ -1,4 +1,4 @@
-"""The middleware: URL rules before the view, denials answered, usage settled at the end.
+"""The middleware: rules before the view, denials answered, usage settled at the end.
 
 What decorators do lives in `views`.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -17,6 +17,7 @@ from stigg_guard.decorators import is_exempt
 from stigg_guard.rules import matching
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
+from stigg_guard_django.guards import is_async
 from stigg_guard_django.visit import aanswer, answer, visit_of
 
 GetResponse = Callable[[HttpRequest], Any]
@@ -37,7 +38,7 @@ class StiggGuardMiddleware:
         project_guards()
         self._respond: Callable[[HttpRequest], Any] = self._settled
         self.process_view: Callable[..., Any] = self._by_rules
-        if iscoroutinefunction(get_response):
+        if is_async(get_response):
             self._respond, self.process_view = self._asettled, self._aby_rules
             markcoroutinefunction(self)
 

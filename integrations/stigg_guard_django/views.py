@@ -7,15 +7,15 @@ it settles usage and answers denials; a view that is called without it settles i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 
 from stigg_guard.decorators import Decorators
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
+from stigg_guard_django.guards import is_async
 from stigg_guard_django.visit import visit_of
 
 
@@ -64,20 +64,6 @@ def _async(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
             await guard.settle(visit, status)
 
     return guarded
-
-
-def is_async(view: Any) -> bool:
-    """Whether calling the view gives something to await.
-
-    `View.dispatch` does for classes with async handlers, though it is no coroutine
-    function; `method_decorator` hands it over in a `partial`.
-    """
-    if iscoroutinefunction(view):
-        return True
-    while isinstance(view, partial):
-        view = view.func
-    owner = getattr(view, "__self__", None)
-    return bool(getattr(owner, "view_is_async", False))
 
 
 def request_among(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> HttpRequest:

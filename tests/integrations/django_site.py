@@ -1,12 +1,19 @@
 """The Django project that the tests run in: configured once per process.
 
-Tests lay their own `STIGG_GUARD`, routes and middleware over it for as long as they run.
+Tests lay their own `STIGG_GUARD`, routes and middleware over it while they run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
 import django
 from django.conf import settings
+from django.http import HttpRequest
+from django.test import override_settings
+from django.urls import path
 
 GUARD = "stigg_guard_django.StiggGuardMiddleware"
 
@@ -44,3 +51,29 @@ def configure() -> None:
         ],
     )
     django.setup()
+
+
+Views = Mapping[str, Callable[..., Any]]
+
+
+@contextmanager
+def project(
+    views: Views | None = None, *, middleware: Iterable[str] = (GUARD,), **guard: object
+) -> Iterator[None]:
+    """A project with these views by path, this middleware and these guard settings."""
+
+    class Urls:
+        urlpatterns: ClassVar = [path(p, view) for p, view in (views or {}).items()]
+
+    options = {"timeout": 5, "write_timeout": 5, "customer": customer_of, **guard}
+    with override_settings(
+        MIDDLEWARE=[*middleware],
+        ROOT_URLCONF=Urls,
+        STIGG_GUARD={name.upper(): value for name, value in options.items()},
+    ):
+        yield
+
+
+def customer_of(request: HttpRequest) -> str | None:
+    """The customer that the tests name in a header."""
+    return request.META.get("HTTP_X_CUSTOMER")

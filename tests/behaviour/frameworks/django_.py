@@ -7,15 +7,14 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import stigg_guard_django
 from django.http import HttpRequest, JsonResponse
-from django.http.response import HttpResponseBase
 from django.test import AsyncClient, Client, override_settings
 from django.urls import URLPattern, path
-
-import stigg_guard_django
-from stigg_guard import Subject
 from stigg_guard_django import guard_exempt, guard_from
 from stigg_guard_django.apps import project_guards
+
+from stigg_guard import Subject
 from tests.behaviour.client import BehaviourClient, Response
 from tests.behaviour.routes import (
     DOMAIN,
@@ -88,7 +87,10 @@ def _decorated(view: View, decorators: tuple[Guarded, ...]) -> View:
 
 def _view() -> View:
     # A function of its own: decorators and guard_exempt mark what they stand on.
-    return lambda request, **found: view(request, **found)
+    def own(request: HttpRequest, **found: object) -> JsonResponse:
+        return view(request, **found)
+
+    return own
 
 
 def _aview() -> View:
@@ -110,11 +112,15 @@ class _DjangoClient(BehaviourClient):
     """Lays the client's settings over the project's; the last one built counts."""
 
     urls: ClassVar[type]
-    customer: ClassVar[Callable[[HttpRequest], Any]]
+    customer: ClassVar[str]
     _built: ClassVar[list[_DjangoClient]] = []
 
     def __init__(self, **settings: Any) -> None:
-        options = {"rules": rules(), "customer": type(self).customer, **settings}
+        options = {
+            "rules": rules(),
+            "customer": f"{__name__}.{self.customer}",
+            **settings,
+        }
         self._settings = override_settings(
             ROOT_URLCONF=self.urls,
             STIGG_GUARD={name.upper(): value for name, value in options.items()},
@@ -134,7 +140,7 @@ class DjangoSyncClient(_DjangoClient):
     """Sync views under Django's WSGI handler."""
 
     urls = SyncUrls
-    customer = staticmethod(customer_of)
+    customer = "customer_of"
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -156,7 +162,7 @@ class DjangoAsyncClient(_DjangoClient):
     """Async views under Django's ASGI handler, on one event loop as under a server."""
 
     urls = AsyncUrls
-    customer = staticmethod(acustomer_of)
+    customer = "acustomer_of"
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -193,7 +199,7 @@ def _headers(customer: str | None, headers: Mapping[str, str] | None) -> dict[st
     return {**who, **(headers or {})}
 
 
-def _response(found: HttpResponseBase) -> Response:
+def _response(found: Any) -> Response:
     return Response(
         status=found.status_code,
         headers={name.lower(): value for name, value in found.headers.items()},
