@@ -1,0 +1,86 @@
+"""`StiggGuardMiddleware` for Starlette and FastAPI: the plain ASGI one, with requests.
+
+What happens to a request lives in `stigg_guard.asgi`; where it will go, here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
+
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
+
+from stigg_guard import asgi
+from stigg_guard.decorators import is_exempt
+from stigg_guard.guard import AsyncGuard
+
+
+def guard_from(request: HTTPConnection) -> AsyncGuard:
+    """The application's guard; synchronous endpoints use its `sync`."""
+    return asgi.guard_from(request.scope)
+
+
+class StiggGuardMiddleware(asgi.StiggGuardMiddleware):
+    """Guards a Starlette or FastAPI application; takes the settings by name.
+
+    `customer` and the other functions of a request get an `HTTPConnection`, and in
+    guarded endpoints the endpoint's own `Request` or `WebSocket`.
+    """
+
+    def connection(self, scope: asgi.Scope) -> HTTPConnection:
+        """What the user's functions get for a request that no endpoint has seen yet."""
+        return HTTPConnection(scope)
+
+    def is_exempt(self, scope: asgi.Scope) -> bool:
+        """Whether the endpoint is exempt from rules; rules get its path parameters."""
+        # A copy: routes may leave notes in the scope while they match.
+        found = matched({**scope}, _routes_of(self.app))
+        if found is None:
+            return False
+        scope["path_params"] = found["path_params"]
+        return _exempts(found["endpoint"], scope.get("method", "GET"))
+
+
+def _routes_of(app: Any) -> Sequence[BaseRoute]:
+    """The routes behind the middleware that stands between us and the router."""
+    while app is not None:
+        routes = getattr(app, "routes", None)
+        if routes is not None:
+            return cast("Sequence[BaseRoute]", routes)
+        app = getattr(app, "app", None)
+    return ()
+
+
+def matched(scope: Scope, routes: Iterable[BaseRoute]) -> Scope | None:
+    """The scope as the endpoint will get it, None when there is no such endpoint."""
+    for route in _candidates(routes):
+        match, child_scope = route.matches(scope)
+        if match is Match.FULL:
+            inner = {**scope, **child_scope}
+            below = getattr(route, "routes", None)
+            if below:
+                return matched(inner, below)
+            return inner if "endpoint" in inner else None
+    return None
+
+
+def _candidates(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """The routes in order; a router that FastAPI included stands for its own routes."""
+    for route in routes:
+        effective = getattr(route, "effective_candidates", None)
+        if effective is None:
+            yield route
+        else:
+            yield from _candidates(effective())
+
+
+def _exempts(endpoint: Any, method: str) -> bool:
+    while isinstance(endpoint, functools.partial):
+        endpoint = cast(Any, endpoint).func
+    handler = getattr(endpoint, method.lower(), None)
+    if handler is None and method == "HEAD":
+        handler = getattr(endpoint, "get", None)
+    return is_exempt(endpoint) or is_exempt(handler)
