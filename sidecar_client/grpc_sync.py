@@ -26,6 +26,8 @@ class GrpcTransport:
         self._settings = settings
         self._channel = _open(settings)
         self._places = threading.Semaphore(settings.max_in_flight)
+        self._flows = threading.Event()
+        self._flows.set()
         self._paused_places = 0
         self._methods: dict[str, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {}
         belongs_to_this_process(self)
@@ -33,7 +35,7 @@ class GrpcTransport:
     def call(self, method: str, request: bytes, timeout: float) -> bytes:
         """Return the answer, or raise a `SidecarError`."""
         left = timeout
-        if not self._places.acquire(blocking=False):
+        if not (self._flows.is_set() and self._places.acquire(blocking=False)):
             left = self._wait_for_a_place(method, timeout)
         try:
             return self._multicallable(method)(request, timeout=left)
@@ -57,6 +59,7 @@ class GrpcTransport:
 
     def pause(self) -> None:
         """Let the calls in flight end: a child forked amid one could never call."""
+        self._flows.clear()
         give_up = time.monotonic() + _LONGEST_PAUSE
         for _ in range(self._settings.max_in_flight):
             left = max(0.0, give_up - time.monotonic())
@@ -67,11 +70,13 @@ class GrpcTransport:
         for _ in range(self._paused_places):
             self._places.release()
         self._paused_places = 0
+        self._flows.set()
 
     def _wait_for_a_place(self, method: str, timeout: float) -> float:
-        start = time.monotonic()
-        taken = self._places.acquire(timeout=timeout)
-        left = timeout - (time.monotonic() - start)
+        give_up = time.monotonic() + timeout
+        self._flows.wait(timeout)
+        taken = self._places.acquire(timeout=max(0.0, give_up - time.monotonic()))
+        left = give_up - time.monotonic()
         if taken and left > 0:
             return left
         if taken:

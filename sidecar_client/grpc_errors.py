@@ -1,0 +1,104 @@
+"""What a failed gRPC call means: the project's errors, and causes in words.
+
+The table at the top is the whole rule; transports only call `error_of`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+
+from sidecar_client.errors import (
+    SidecarError,
+    SidecarRejected,
+    SidecarTimeout,
+    SidecarUnavailable,
+)
+
+_MAY_PASS: Final = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+_NO_SIDECAR: Final = "what listens there is not a Stigg sidecar"
+_NOT_HTTP2: Final = f"{_NO_SIDECAR}: it speaks no gRPC; is the port right?"
+_NO_TLS: Final = (
+    "what listens there does not speak TLS; leave out root_certificates, or correct "
+    "the port"
+)
+_NOT_TRUSTED: Final = (
+    "its certificate is not signed by root_certificates; pass the one it is signed by"
+)
+_OTHER_NAME: Final = (
+    "its certificate is for another name; use the name in the certificate as the target"
+)
+# What gRPC says of a peer that will never do, over its versions, and what to tell.
+_HOPELESS: Final = (
+    ("Failed parsing HTTP/2", _NOT_HTTP2),
+    ("Trying to connect an http1.x server", _NOT_HTTP2),
+    ("WRONG_VERSION_NUMBER", _NO_TLS),
+    ("CERTIFICATE_VERIFY_FAILED", _NOT_TRUSTED),
+    ("Hostname Verification Check failed", _OTHER_NAME),
+    ("is not in peer certificate", _OTHER_NAME),
+)
+_CLOSED_AT_ONCE: Final = "Socket closed"
+_CONNECTING: Final = "failed to connect"
+
+
+def error_of(
+    failure: grpc.Call | grpc.aio.AioRpcError,
+    *,
+    method: str,
+    target: str,
+    timeout: float,
+) -> SidecarError:
+    """Return the project's error for a failed call of a method, given by its path."""
+    code = failure.code()
+    kind, cause = _judge(code, failure.details() or "no details", timeout)
+    return kind(method=name_of(method), target=target, cause=cause, code=code.name)
+
+
+def _judge(
+    code: grpc.StatusCode, details: str, timeout: float
+) -> tuple[type[SidecarError], str]:
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return SidecarTimeout, f"no answer within {timeout:g} s"
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        cause = f"{_NO_SIDECAR}, or one too old to know this method: {details}"
+        return SidecarRejected, cause
+    if code not in _MAY_PASS:
+        return SidecarRejected, details
+    for sign, cause in _HOPELESS:
+        if sign in details:
+            return SidecarRejected, f"{cause}: {details}"
+    if _CONNECTING in details and _CLOSED_AT_ONCE in details:
+        details += "; if it speaks TLS, pass root_certificates"
+    return SidecarUnavailable, details
+
+
+def closed(method: str, target: str) -> SidecarUnavailable:
+    """Return the error of a call whose client was closed under it."""
+    return SidecarUnavailable(
+        method=name_of(method),
+        target=target,
+        cause="the client was closed during the call",
+        code="CANCELLED",
+    )
+
+
+def no_turn(
+    method: str, target: str, *, timeout: float, max_in_flight: int
+) -> SidecarTimeout:
+    """Return the error of a call that found no free place before its deadline."""
+    return SidecarTimeout(
+        method=name_of(method),
+        target=target,
+        cause=f"{max_in_flight} calls were in flight for {timeout:g} s",
+        code="DEADLINE_EXCEEDED",
+    )
+
+
+def name_of(path: str) -> str:
+    """Return `Name` of `/package.Service/Name`."""
+    return path.rpartition("/")[2]
