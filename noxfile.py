@@ -43,7 +43,7 @@ def _run(session: nox.Session, requirements: str, *extra: str) -> None:
 
 @nox.session(python=[interpreter("3.11"), interpreter("3.12")])
 def tests(session: nox.Session) -> None:
-    """The locked dependencies on the older Pythons (Django 5.2 on 3.11, 6.1 on 3.12)."""
+    """The locked dependencies on older Pythons: Django 5.2 on 3.11, 6.1 on 3.12."""
     _run(session, "requirements/dev.txt")
 
 
@@ -62,7 +62,7 @@ def oldest(session: nox.Session) -> None:
 @nox.session(python=interpreter("3.11"))
 @nox.parametrize("runtime", ["6.31.1", "6.33.0"])
 def protobuf(session: nox.Session, runtime: str) -> None:
-    """The protocol and the client on the protobuf runtimes between oldest and newest."""
+    """The protocol and the client on protobuf runtimes between oldest and newest."""
     session.install("-r", "requirements/oldest.txt")
     session.install("--no-deps", "-e", ".")
     session.install(f"protobuf=={runtime}")

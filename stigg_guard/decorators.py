@@ -301,26 +301,29 @@ def check_on_denied(on_denied: Any) -> Any:
     """A status, statuses by reason, a function, or None."""
     if on_denied is None or callable(on_denied):
         return on_denied
-    statuses: Any = on_denied
+    by_reason: dict[Reason, Any] | None = None
     if isinstance(on_denied, Mapping):
+        given: dict[Any, Any] = dict(on_denied)  # pyright: ignore[reportUnknownArgumentType]
         try:
-            on_denied = {Reason(reason): status for reason, status in on_denied.items()}
+            by_reason = {Reason(reason): status for reason, status in given.items()}
         except ValueError as error:
             raise ValueError(
                 f"on_denied: {error}; the reasons are {', '.join(Reason)}."
             ) from error
-        statuses = on_denied.values()
-    for status in statuses if isinstance(on_denied, Mapping) else [statuses]:
-        if isinstance(status, bool) or not isinstance(status, int):
-            break
-        if not 400 <= status < 600:
-            break
-    else:
-        return on_denied
+    if all(
+        map(_is_error_status, [on_denied] if by_reason is None else by_reason.values())
+    ):
+        return by_reason or on_denied  # pyright: ignore[reportUnknownVariableType]
     raise ValueError(
         f"on_denied is {on_denied!r}; use a status from 400 to 599, a mapping of"
         " reasons to them, or a function of request and decision."
     )
+
+
+def _is_error_status(status: object) -> bool:
+    if isinstance(status, bool) or not isinstance(status, int):
+        return False
+    return 400 <= status < 600
 
 
 def _parts(name: str, needs: tuple[Any, ...]) -> tuple[Need, ...]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from asgiref.sync import async_to_sync
 
@@ -53,6 +53,8 @@ class Usage:
 class _BaseGuard:
     """What needs no I/O: the shared core and the user's ways to look at it."""
 
+    _twin: Any = None  # the other kind of guard, on the same core
+
     def __init__(self, settings: Settings | None = None, **options: object) -> None:
         """Take ready settings, or the settings by name: `Guard(target="local")`."""
         if settings is None:
@@ -63,6 +65,13 @@ class _BaseGuard:
                 " put everything into the settings."
             )
         self._core = GuardCore(settings)
+
+    @classmethod
+    def _twin_of(cls, other: _BaseGuard) -> Self:
+        guard = cls.__new__(cls)
+        guard._core = other._core
+        guard._twin = other
+        return guard
 
     @property
     def settings(self) -> Settings:
@@ -102,7 +111,6 @@ class Guard(_BaseGuard):
     """
 
     _sidecar_instance: SyncSidecar | None = None
-    _aio: AsyncGuard | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Guard:
@@ -136,7 +144,7 @@ class Guard(_BaseGuard):
         value: float = 1,
         update: Update = "delta",
         dimensions: Mapping[str, Dimension] | None = None,
-    ) -> Iterator[Usage]:
+    ) -> Generator[Usage]:
         """Check before the block, report after it; nothing is reported if it raises.
 
         Raises `AccessDenied` when the units are not to be had.
@@ -172,11 +180,10 @@ class Guard(_BaseGuard):
     @property
     def aio(self) -> AsyncGuard:
         """The asynchronous guard on the same settings and memory."""
-        if self._aio is None:
-            self._aio = AsyncGuard.__new__(AsyncGuard)
-            self._aio._core = self._core
-            self._aio._sync = self
-        return self._aio
+        if self._twin is None:
+            self._twin = AsyncGuard._twin_of(self)
+        twin: AsyncGuard = self._twin
+        return twin
 
     @property
     def sync(self) -> Guard:
@@ -220,7 +227,6 @@ class AsyncGuard(_BaseGuard):
     """
 
     _sidecar_instance: AsyncSidecar | None = None
-    _sync: Guard | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> AsyncGuard:
@@ -254,7 +260,7 @@ class AsyncGuard(_BaseGuard):
         value: float = 1,
         update: Update = "delta",
         dimensions: Mapping[str, Dimension] | None = None,
-    ) -> AsyncIterator[Usage]:
+    ) -> AsyncGenerator[Usage]:
         """Check before the block, report after it; nothing is reported if it raises.
 
         Raises `AccessDenied` when the units are not to be had.
@@ -297,11 +303,10 @@ class AsyncGuard(_BaseGuard):
     @property
     def sync(self) -> Guard:
         """The synchronous guard on the same settings and memory."""
-        if self._sync is None:
-            self._sync = Guard.__new__(Guard)
-            self._sync._core = self._core
-            self._sync._aio = self
-        return self._sync
+        if self._twin is None:
+            self._twin = Guard._twin_of(self)
+        twin: Guard = self._twin
+        return twin
 
     @property
     def sidecar(self) -> AsyncSidecar:

@@ -6,7 +6,7 @@ What a rule matches lives in `rules`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from stigg_guard.decorators import feature_spec, meter_spec
 from stigg_guard.rules import Rule, rule_methods
@@ -46,7 +46,7 @@ def read_rule(value: Any) -> Rule:
     """One rule from a mapping: `path`, `methods`, and a feature, currency or meter."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{value!r} is not a mapping; give at least path and feature.")
-    options = dict(value)
+    options: dict[str, Any] = dict(cast("Mapping[str, Any]", value))
     where = {name: options.pop(name, None) for name in _WHERE}
     spec = _spec(options)
     return Rule(path=where["path"], methods=rule_methods(where["methods"]), spec=spec)

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.target import parse_target
@@ -139,8 +139,9 @@ def statuses(value: Any) -> Mapping[Reason, int]:
     """Reasons, by name, and the statuses they get."""
     if not isinstance(value, Mapping):
         raise Wrong('use a mapping, such as {"REVOKED": 402}')
+    given = cast("Mapping[str, Any]", value)
     found: dict[Reason, int] = {}
-    for name, number in value.items():
+    for name, number in given.items():
         if name not in Reason.__members__:
             raise ValueError(
                 f'"{name}" is not a reason; the reasons are {", ".join(Reason)}.'
@@ -156,7 +157,8 @@ def features(value: Any) -> Mapping[str, FeatureSettings]:
     """What is settled for single features, by their id."""
     if not isinstance(value, Mapping):
         raise Wrong('use a mapping, such as {"feature-01": {"UPGRADE_URL": "/plans/"}}')
-    return {text(name): _feature(str(name), found) for name, found in value.items()}
+    given = cast("Mapping[str, Any]", value)
+    return {text(name): _feature(name, found) for name, found in given.items()}
 
 
 _FEATURE_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -170,8 +172,9 @@ _FEATURE_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
 def _feature(name: str, value: Any) -> FeatureSettings:
     if not isinstance(value, Mapping):
         raise ValueError(f'"{name}" is {value!r}; use a mapping of its settings.')
+    given = cast("Mapping[str, Any]", value)
     found: dict[str, Any] = {}
-    for key, item in value.items():
+    for key, item in given.items():
         reader = _FEATURE_READERS.get(key)
         if reader is None:
             raise ValueError(

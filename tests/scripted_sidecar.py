@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 
@@ -69,11 +70,12 @@ class ScriptedSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
 
 
 @contextmanager
-def scripted_sidecar() -> Iterator[ScriptedSidecar]:
+def scripted_sidecar() -> Generator[ScriptedSidecar]:
     """Serve one on a free port of loopback."""
     scripted = ScriptedSidecar()
     server = grpc.server(ThreadPoolExecutor(max_workers=8))
-    sidecar_pb2_grpc.add_SidecarServiceServicer_to_server(scripted, server)
+    register: Any = sidecar_pb2_grpc.add_SidecarServiceServicer_to_server  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]  # generated
+    register(scripted, server)
     scripted.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:

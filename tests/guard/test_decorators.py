@@ -25,6 +25,7 @@ def _wrap(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Callable[...
 
 decorators = Decorators(_wrap)
 NAN, INFINITE = float("nan"), float("inf")
+NOT_UNITS: list[Any] = [-1, NAN, INFINITE, -INFINITE, True, "1"]
 
 
 def view(request: object) -> str:
@@ -71,21 +72,21 @@ class View:
         ),
         *(
             (lambda units=units: decorators.meters_usage("f", value=units), "value is")
-            for units in (-1, NAN, INFINITE, -INFINITE, True, "1")
+            for units in NOT_UNITS
         ),
         *(
             (
                 lambda units=units: decorators.requires_feature("f", usage=units),
                 "usage is",
             )
-            for units in (-1, NAN, INFINITE, False, "2")
+            for units in NOT_UNITS
         ),
         *(
             (
                 lambda units=units: decorators.requires_feature("f", at_least=units),
                 "at_",
             )
-            for units in (-0.5, NAN, True, "25")
+            for units in NOT_UNITS
         ),
     ],
 )
@@ -132,7 +133,7 @@ def test_question_with_usage_is_asked_before_the_plain_one_about_its_feature() -
     metered = meter_spec("a")
     assert in_order((plain, other, metered)) == (metered, plain, other)
     assert in_order((other, metered)) == (other, metered)
-    for_someone = meter_spec("a", customer=lambda request: "customer-2")
+    for_someone = meter_spec("a", customer=view)
     assert in_order((plain, for_someone)) == (plain, for_someone)
 
 
