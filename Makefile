@@ -24,8 +24,18 @@ setup: $(READY)  ## make .venv with everything in it
 demo: $(READY)  ## run the example application (FRAMEWORK=django, flask or fastapi)
 	@$(BIN)/python -m example_project $(FRAMEWORK)
 
+# The browser of the example project's test: Debian's, installed when that is allowed.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& echo "Installing chromium and chromium-driver ..." \
+		&& apt-get update -qq && apt-get install -y -qq chromium chromium-driver \
+			>/dev/null; \
+	} || echo "chromium and chromedriver are missing: the browser test cannot run"
+
 .PHONY: test
-test: $(READY)  ## run the tests
+test: $(READY) browser  ## run the tests
 	@$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: check
