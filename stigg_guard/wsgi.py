@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange", "StiggGuardMiddleware", "guard_from"]
 
-KEY: Final = "stigg_guard"
-"""Where the environ carries its `Exchange`."""
+KEY: Final = "stigg_guard.exchange"
+"""Where the environ carries its `Exchange`; with a dot, as PEP 3333 wants it."""
 
 ExcInfo: TypeAlias = (
     tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
