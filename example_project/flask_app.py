@@ -1,0 +1,53 @@
+"""Three guarded routes in Flask: metered, boolean and numeric.
+
+`flask --app example_project.flask_app run`; the customer is named in `X-Customer`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
+from stigg_guard_flask import StiggGuard, meters_usage, requires_feature
+
+
+def customer_of_request() -> str:
+    """A real application would look up a session or a token."""
+    return request.headers.get("X-Customer", "customer-demo-01")
+
+
+app = Flask(__name__)
+app.config["STIGG_GUARD_TARGET"] = os.environ.get("REVVENU_SIDECAR", "local")
+app.config["STIGG_GUARD_LOCAL_PORT"] = int(
+    os.environ.get("REVVENU_SIDECAR_PORT", "8443")
+)
+app.config["STIGG_GUARD_UPGRADE_URL"] = "/plans"
+StiggGuard(customer=customer_of_request).init_app(app)
+
+
+@app.post("/templates")
+@meters_usage("feature-01-templates")
+def create_template() -> ResponseReturnValue:
+    """Takes one template of the plan's limit."""
+    return {"created": "template"}, 201
+
+
+@app.get("/domain")
+@requires_feature("feature-03-custom-domain")
+def domain() -> ResponseReturnValue:
+    """Only for plans with custom domains."""
+    return {"domain": "mail.revvenu.example"}
+
+
+@app.post("/uploads")
+@requires_feature("feature-06-max-file-size", at_least=25)
+def upload() -> ResponseReturnValue:
+    """Only for plans that take files of 25 MB."""
+    return {"received": len(request.get_data())}, 201
+
+
+@app.get("/plans")
+def plans() -> ResponseReturnValue:
+    """Where a 402 leads to."""
+    return {"plans": ["Free", "Essentials", "Scale"]}

@@ -1,0 +1,93 @@
+"""Django's settings, and at the end those of the guard.
+
+Everything is made for a demo on this machine: the key is public, hosts are loopback.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).resolve().parent
+
+SECRET_KEY = "revvenu-demo-on-loopback-only-never-deploy-this-key"
+DEBUG = os.environ.get("REVVENU_DEBUG") == "1"
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "stigg_guard_django",
+    "example_project.revvenu",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "stigg_guard_django.StiggGuardMiddleware",
+]
+ROOT_URLCONF = "example_project.revvenu.urls"
+WSGI_APPLICATION = "example_project.revvenu.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "example_project.revvenu.navigation.nav",
+            ],
+        },
+    }
+]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("REVVENU_DATABASE", _HERE.parent / "db.sqlite3"),
+        # Several workers write: wait for each other instead of failing.
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 10},
+    }
+}
+AUTH_USER_MODEL = "revvenu.User"
+LOGIN_URL = "login"
+STATIC_URL = "/static/"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+
+STIGG_GUARD: dict[str, Any] = {
+    # "local" starts a local sidecar as a child process; a real one is host:port.
+    "TARGET": os.environ.get("REVVENU_SIDECAR", "local"),
+    "LOCAL_PORT": int(os.environ.get("REVVENU_SIDECAR_PORT", "8443")),
+    "CUSTOMER": "example_project.revvenu.billing.customer_of",
+    "UPGRADE_URL": "/plans/",
+    "NO_CUSTOMER": "unauthorized",
+    "ON_DENIED": "example_project.revvenu.billing.denied",
+    # When the sidecar is away, people keep working; only uploads wait for it.
+    "ON_UNAVAILABLE": "allow",
+    "FEATURES": {"feature-06-max-file-size": {"ON_UNAVAILABLE": "deny"}},
+    "RULES": [
+        {
+            "path": "/api/reports/",
+            "methods": ["GET"],
+            "feature": "feature-04-analytics",
+        },
+        {
+            "path": "/api/templates/",
+            "methods": ["POST"],
+            "meters": "feature-01-templates",
+        },
+    ],
+}
