@@ -66,12 +66,8 @@ def _check_customer(
 
 
 def _check_middleware(specs: list[ViewSpec]) -> Iterator[CheckMessage]:
-    from django.contrib.auth.middleware import AuthenticationMiddleware
-
-    from stigg_guard_django.middleware import StiggGuardMiddleware
-
-    ours = _index_of(StiggGuardMiddleware)
-    theirs = _index_of(AuthenticationMiddleware)
+    ours = _index_of("stigg_guard_django.middleware.StiggGuardMiddleware")
+    theirs = _index_of("django.contrib.auth.middleware.AuthenticationMiddleware")
     if specs and ours is None:
         yield Error(
             "Views are guarded, but MIDDLEWARE has no StiggGuardMiddleware: denied"
@@ -142,12 +138,17 @@ def _specs_of(found: Iterable[Route]) -> Iterator[ViewSpec]:
         yield from route.specs
 
 
-def _index_of(wanted: type) -> int | None:
+def _index_of(wanted: str) -> int | None:
+    """Where a middleware, or a class that inherits from it, stands."""
     for index, dotted in enumerate(django_settings.MIDDLEWARE):
         try:
             found = import_string(dotted)
         except ImportError:
             continue
-        if isinstance(found, type) and issubclass(found, wanted):
+        if wanted in [f"{c.__module__}.{c.__qualname__}" for c in _bases_of(found)]:
             return index
     return None
+
+
+def _bases_of(found: object) -> tuple[type, ...]:
+    return found.__mro__ if isinstance(found, type) else ()

@@ -39,10 +39,7 @@ class WaitingGuard(DjangoAsyncGuard):
     @classmethod
     def of(cls, guard: AsyncGuard) -> Self:
         """One on the settings, memory and connection of another guard."""
-        waiting = cls.__new__(cls)
-        waiting._core = guard._core
-        waiting._sync = guard.sync
-        return waiting
+        return cls._twin_of(guard.sync)
 
     async def _perform(self, step: Step) -> object:
         sidecar = self.sync.sidecar

@@ -5,7 +5,7 @@ Tests lay their own `STIGG_GUARD`, routes and middleware over it while they run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -59,7 +59,7 @@ Views = Mapping[str, Callable[..., Any]]
 @contextmanager
 def project(
     views: Views | None = None, *, middleware: Iterable[str] = (GUARD,), **guard: object
-) -> Iterator[None]:
+) -> Generator[None, None, None]:
     """A project with these views by path, this middleware and these guard settings."""
 
     class Urls:
