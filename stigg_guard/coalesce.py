@@ -48,7 +48,7 @@ class Flights(Generic[T]):
             flight.error = error
             raise
         finally:
-            del self._flights[key]
+            self._flights.pop(key, None)  # a fork may have emptied it
             flight.done.set()
         return outcome
 
@@ -95,7 +95,7 @@ class AsyncFlights(Generic[T]):
             flight.set_result(outcome)
             return outcome
         finally:
-            del self._flights[place]
+            self._flights.pop(place, None)  # a fork may have emptied it
 
     def forget(self) -> None:
         """Forget calls under way: after a fork their loop is not there."""
