@@ -18,7 +18,7 @@ from stigg_guard.rules import matching
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import is_async
-from stigg_guard_django.visit import aanswer, answer, visit_of
+from stigg_guard_django.visit import aanswer, answer, leave, visit_of
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -67,6 +67,7 @@ class StiggGuardMiddleware:
             status = visit.outcome(response)
             return response
         finally:
+            leave(request)
             if visit.admissions:
                 project_guards().sync.settle(visit, status)
 
@@ -77,6 +78,7 @@ class StiggGuardMiddleware:
             status = visit.outcome(response)
             return response
         finally:
+            leave(request)
             if visit.admissions:
                 await project_guards().aio.settle(visit, status)
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from stigg_guard import AccessDenied
 from stigg_guard.decorators import Decorators
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import is_async
-from stigg_guard_django.visit import visit_of
+from stigg_guard_django.visit import explain, leave, visit_of
 
 
 def _guarded(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
@@ -26,7 +27,8 @@ def _guarded(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
 def _sync(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        visit = visit_of(request_among(args, kwargs))
+        request = request_among(args, kwargs)
+        visit = visit_of(request)
         guard = project_guards().sync
         if visit.is_owned:
             guard.admit(specs, visit)
@@ -37,8 +39,11 @@ def _sync(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
             response = view(*args, **kwargs)
             status = getattr(response, "status_code", None)
             return response
+        except AccessDenied as error:
+            explain(request, error)
+            raise
         finally:
-            visit.is_owned = False
+            leave(request)
             guard.settle(visit, status)
 
     return guarded
@@ -59,8 +64,11 @@ def _async(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
             response = await view(*args, **kwargs)
             status = getattr(response, "status_code", None)
             return response
+        except AccessDenied as error:
+            explain(request, error)
+            raise
         finally:
-            visit.is_owned = False
+            leave(request)
             await guard.settle(visit, status)
 
     return guarded

@@ -53,6 +53,21 @@ def visit_of(request: HttpRequest) -> Visit:
     return visit
 
 
+def leave(request: HttpRequest) -> None:
+    """Forget the visit: it holds the request, which would else outlive its answer."""
+    request.__dict__.pop(KEY, None)
+
+
+def explain(request: HttpRequest, error: AccessDenied) -> None:
+    """Say why nobody answers a denial, when Django handles the request without us."""
+    if request.resolver_match is not None:
+        error.add_note(
+            "Nothing answers this denial: add"
+            ' "stigg_guard_django.StiggGuardMiddleware" to MIDDLEWARE in the Django'
+            " settings, below the authentication middleware."
+        )
+
+
 def answer(request: HttpRequest, error: AccessDenied) -> HttpResponseBase:
     """The response to a denied request, from sync code."""
     guard = project_guards().sync

@@ -5,8 +5,10 @@ Tests lay their own `STIGG_GUARD`, routes and middleware over it while they run.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, ClassVar
 
 import django
@@ -77,3 +79,13 @@ def project(
 def customer_of(request: HttpRequest) -> str | None:
     """The customer that the tests name in a header."""
     return request.META.get("HTTP_X_CUSTOMER")
+
+
+def installed(package: str, **modules: Mapping[str, object]) -> ModuleType:
+    """A package with these modules, as if a reader had written its files."""
+    parent = sys.modules[package] = ModuleType(package)
+    for name, contents in modules.items():
+        module = sys.modules[f"{package}.{name}"] = ModuleType(f"{package}.{name}")
+        vars(module).update(contents)
+        setattr(parent, name, module)
+    return parent

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.decorators import login_not_required
+from django.core.handlers.wsgi import WSGIHandler
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
@@ -145,6 +148,40 @@ def test_same_request_is_settled_each_time_it_is_used(sidecar: LocalSidecar) -> 
         create(request)
         create(request)
     assert used(sidecar, WITHIN) == 5
+
+
+@pytest.mark.parametrize("view", [domains, adomains])
+def test_denial_that_nobody_answers_says_what_is_missing(
+    sidecar: LocalSidecar, view: Callable[..., Any]
+) -> None:
+    with (
+        project({"": view}, middleware=(), target=sidecar.target),
+        pytest.raises(AccessDenied) as caught,
+    ):
+        Client(headers=LIMITED).get("/")
+    assert (
+        '"stigg_guard_django.StiggGuardMiddleware" to MIDDLEWARE'
+        in (caught.value.__notes__[0])
+    )
+
+
+@pytest.mark.parametrize("view", [domains, create])
+def test_guarded_request_does_not_outlive_its_answer(
+    sidecar: LocalSidecar, view: Callable[..., Any]
+) -> None:
+    with project({"": view}, target=sidecar.target):
+        handler = WSGIHandler()
+        handler.load_middleware()
+        gc.collect()
+        gc.disable()
+        try:
+            request = RequestFactory().post("/", headers=CUSTOMER)
+            assert handler.get_response(request).status_code in (200, 201)
+            alive = weakref.ref(request)
+            del request
+            assert alive() is None
+        finally:
+            gc.enable()
 
 
 def test_outer_view_that_fails_takes_the_inner_ones_usage_with_it(
