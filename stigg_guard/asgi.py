@@ -5,83 +5,36 @@ Policy is `flow`'s; what a framework knows better, such as its request, override
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from stigg_guard.denial import Denial
 from stigg_guard.errors import AccessDenied, ConfigurationError
+from stigg_guard.exchange import (
+    KEY,
+    ASGIApp,
+    Exchange,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    exchange_of,
+    header,
+)
 from stigg_guard.flow import RequestScope
 from stigg_guard.guard import AsyncGuard, Guard
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
 from stigg_guard.view import CustomerResolver, ViewSpec, in_order
 
-__all__ = ["Exchange", "StiggGuardMiddleware", "exchange_of", "guard_from"]
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-KEY: Final = "stigg_guard"
-"""Where a scope carries its `Exchange`."""
-
-POLICY_VIOLATION: Final = 1008
-"""The close code of a WebSocket that may not go on (RFC 6455, section 7.4.1)."""
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One request or WebSocket on its way through: its guard and what it knows.
-
-    `has_started` once the response began, `is_open` while a WebSocket is accepted.
-    """
-
-    guard: AsyncGuard
-    scope: RequestScope
-    has_started: bool = False
-    is_open: bool = False
-
-    async def admit(self, specs: tuple[ViewSpec, ...], request: object) -> None:
-        """Let a view run, or raise `AccessDenied`."""
-        self.prepare(request)
-        await self.guard.admit(specs, self.scope)
-
-    def prepare(self, request: object) -> None:
-        """Make ready for questions about `request`.
-
-        A WebSocket may live for hours: what was answered before it was accepted is
-        asked again for its messages.
-        """
-        self.scope.request = request
-        if self.has_started:
-            self.scope.answers.clear()
-
-    async def start(self, status: int | None) -> None:
-        """Settle what was admitted, once: the response begins with this status."""
-        if not self.has_started:
-            self.has_started = True
-            await self.settle(status)
-
-    async def settle(self, status: int | None) -> None:
-        """Report what was used; None: the request did not finish."""
-        if self.scope.admissions:
-            await self.guard.settle(self.scope, status)
-
-
-def exchange_of(scope: Mapping[str, Any]) -> Exchange:
-    """The exchange that the middleware began, or an error that says how to add it."""
-    exchange = scope.get(KEY)
-    if not isinstance(exchange, Exchange):
-        raise ConfigurationError(
-            "this request did not pass through StiggGuardMiddleware; add it to the"
-            " application: Middleware(StiggGuardMiddleware, customer=customer_of, ...)"
-            " in Starlette, app.add_middleware(StiggGuardMiddleware, ...) in FastAPI."
-        )
-    return exchange
+__all__ = [
+    "ASGIApp",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "StiggGuardMiddleware",
+    "guard_from",
+]
 
 
 def guard_from(scope: Mapping[str, Any]) -> AsyncGuard:
@@ -148,13 +101,10 @@ class StiggGuardMiddleware:
                 await exchange.admit(specs, self.connection(scope))
             await self.app(scope, receive, watch(exchange, send))
         except AccessDenied as error:
-            if exchange.is_open:
-                await _close(error, send)
-            elif exchange.has_started:
+            if exchange.has_started and not exchange.is_open:
                 raise
-            else:
-                await exchange.settle(None)
-                await self._answer(error, exchange, scope, receive, send)
+            exchange.scope.request = exchange.scope.request or self.connection(scope)
+            await exchange.answer(error, scope, receive, send)
         finally:
             await exchange.settle(None)
             exchange.scope.request = None  # the scope holds the exchange: no cycle
@@ -167,7 +117,7 @@ class StiggGuardMiddleware:
                 customer=self._customer,
                 method=method,
                 is_preflight=method == "OPTIONS"
-                and _header(scope, b"access-control-request-method") is not None,
+                and header(scope, b"access-control-request-method") is not None,
             ),
         )
         scope[KEY] = exchange
@@ -180,34 +130,6 @@ class StiggGuardMiddleware:
             self._rules, scope.get("method", "GET").upper(), route_path(scope)
         )
         return () if specs and self.is_exempt(scope) else in_order(specs)
-
-    async def _answer(
-        self,
-        error: AccessDenied,
-        exchange: Exchange,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        on_denied = error.on_denied
-        if on_denied is None:
-            on_denied = self.guard.settings.on_denied
-        if callable(on_denied):
-            request = exchange.scope.request or self.connection(scope)
-            answer = on_denied(request, error.decision)
-            response: Any = await answer if inspect.isawaitable(answer) else answer
-            if not callable(response):
-                raise TypeError(
-                    f"on_denied returned {response!r}; return a response, which is an"
-                    " ASGI application."
-                )
-            await cast("ASGIApp", response)(scope, receive, send)
-            return
-        accept = _header(scope, b"accept")
-        denial = self.guard.denials.denial(
-            error.decision, accept=accept, view=on_denied
-        )
-        await send_denial(denial, error, scope, send)
 
     def _closing_send(self, send: Send) -> Send:
         async def closing_send(message: Message) -> None:
@@ -235,43 +157,6 @@ def route_path(scope: Mapping[str, Any]) -> str:
     return path.removesuffix("\n")
 
 
-async def send_denial(
-    denial: Denial, error: AccessDenied, scope: Scope, send: Send
-) -> None:
-    """Answer a request or a WebSocket handshake with a denial."""
-    prefix = ""
-    if scope["type"] == "websocket":
-        if "websocket.http.response" not in (scope.get("extensions") or {}):
-            await _close(error, send)
-            return
-        prefix = "websocket."
-    headers = {**denial.headers, "Content-Length": str(len(denial.body))}
-    await send(
-        {
-            "type": f"{prefix}http.response.start",
-            "status": denial.status,
-            "headers": [
-                (name.lower().encode("latin-1"), value.encode("latin-1"))
-                for name, value in headers.items()
-            ],
-        }
-    )
-    body = b"" if scope.get("method") == "HEAD" else denial.body
-    await send({"type": f"{prefix}http.response.body", "body": body})
-
-
-async def _close(error: AccessDenied, send: Send) -> None:
-    """Close a WebSocket; before it is accepted, servers answer this with a 403."""
-    reason = error.decision.reason
-    await send(
-        {
-            "type": "websocket.close",
-            "code": POLICY_VIOLATION,
-            "reason": reason.value if reason is not None else "",
-        }
-    )
-
-
 def _http_send(exchange: Exchange, send: Send) -> Send:
     async def settling_send(message: Message) -> None:
         if not exchange.has_started and message["type"] == "http.response.start":
@@ -295,8 +180,3 @@ def _websocket_send(exchange: Exchange, send: Send) -> Send:
         await send(message)
 
     return settling_send
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    values = [value for key, value in scope["headers"] if key == name]
-    return b", ".join(values).decode("latin-1") if values else None

@@ -15,10 +15,11 @@ from anyio import from_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from stigg_guard.asgi import Exchange, exchange_of
 from stigg_guard.decorators import Decorators
+from stigg_guard.exchange import Exchange
 from stigg_guard.view import ViewSpec, succeeded
 from stigg_guard_starlette.injection import INJECTED, inject
+from stigg_guard_starlette.middleware import exchange_of
 
 Endpoint = Callable[..., Any]
 Specs = tuple[ViewSpec, ...]
@@ -43,7 +44,7 @@ def _wrap_async(view: Endpoint, specs: Specs) -> Endpoint:
         exchange: Exchange | None = kwargs.pop(INJECTED, None)
         if exchange is None:
             request = _request_among(view, args, kwargs)
-            exchange = exchange_of(request.scope)
+            exchange = exchange_of(request)
             await exchange.admit(specs, request)
         try:
             response = await view(*args, **kwargs)
@@ -66,7 +67,7 @@ def _wrap_sync(view: Endpoint, specs: Specs) -> Endpoint:
         exchange: Exchange | None = kwargs.pop(INJECTED, None)
         if exchange is None:
             request = _request_among(view, args, kwargs)
-            exchange = exchange_of(request.scope)
+            exchange = exchange_of(request)
             _admit_in_thread(exchange, specs, request, needs_loop=needs_loop)
         try:
             response = view(*args, **kwargs)

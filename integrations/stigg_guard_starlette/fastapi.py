@@ -10,11 +10,11 @@ from typing import Any, ParamSpec
 
 from starlette.requests import HTTPConnection
 
-from stigg_guard.asgi import exchange_of
 from stigg_guard.decorators import feature_spec, meter_spec
 from stigg_guard.view import ViewSpec
 from stigg_guard_starlette.endpoints import is_answer
 from stigg_guard_starlette.injection import admission
+from stigg_guard_starlette.middleware import exchange_of
 
 __all__ = ["meters", "requires"]
 
@@ -24,7 +24,7 @@ Dependency = Callable[..., Any]
 
 def _metering(specs: tuple[ViewSpec, ...]) -> Dependency:
     async def admit(connection: HTTPConnection) -> AsyncIterator[None]:
-        exchange = exchange_of(connection.scope)
+        exchange = exchange_of(connection)
         await exchange.admit(specs, connection)
         try:
             yield

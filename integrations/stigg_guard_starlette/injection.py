@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from starlette.requests import HTTPConnection
 
-from stigg_guard.asgi import Exchange, exchange_of
+from stigg_guard.exchange import Exchange
 from stigg_guard.view import ViewSpec
+from stigg_guard_starlette.middleware import exchange_of
 
 INJECTED: Final = "stigg_guard_exchange__"
 """The parameter's name; nobody else's."""
@@ -46,7 +47,7 @@ def admission(specs: tuple[ViewSpec, ...]) -> Callable[..., Any]:
     """A dependency that lets the request pass, or raises `AccessDenied`."""
 
     async def admit(connection: HTTPConnection) -> Exchange:
-        exchange = exchange_of(connection.scope)
+        exchange = exchange_of(connection)
         await exchange.admit(specs, connection)
         return exchange
 

@@ -13,14 +13,39 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
-from stigg_guard import asgi
+from stigg_guard import asgi, exchange
 from stigg_guard.decorators import is_exempt
+from stigg_guard.errors import AccessDenied
 from stigg_guard.guard import AsyncGuard
+
+_HANDLERS = "starlette.exception_handlers"
+"""Where Starlette keeps the innermost application's handlers of errors, by type."""
 
 
 def guard_from(request: HTTPConnection) -> AsyncGuard:
     """The application's guard; synchronous endpoints use its `sync`."""
-    return asgi.guard_from(request.scope)
+    return exchange_of(request).guard
+
+
+def exchange_of(request: HTTPConnection) -> exchange.Exchange:
+    """The request's exchange; its application now knows how to answer a denial.
+
+    Without this an application that is mounted would answer 500 before the denial
+    reaches the middleware around it. A handler of the application's own wins.
+    """
+    found = exchange.exchange_of(request.scope)
+    handlers, _ = request.scope.get(_HANDLERS, ({}, {}))
+    if AccessDenied not in handlers and not any(
+        base in handlers for base in AccessDenied.__mro__
+    ):
+        handlers[AccessDenied] = _answer
+    return found
+
+
+async def _answer(request: HTTPConnection, error: AccessDenied) -> asgi.ASGIApp:
+    found = exchange.exchange_of(request.scope)
+    found.scope.request = found.scope.request or request
+    return functools.partial(found.answer, error)
 
 
 class StiggGuardMiddleware(asgi.StiggGuardMiddleware):

@@ -1,0 +1,155 @@
+"""One request or WebSocket of an ASGI application: what it knows, and its answer.
+
+What begins and ends it is `asgi`; what may happen in between is `flow`'s.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, cast
+
+from stigg_guard.denial import Denial
+from stigg_guard.errors import AccessDenied, ConfigurationError
+from stigg_guard.flow import RequestScope
+from stigg_guard.guard import AsyncGuard
+from stigg_guard.view import ViewSpec
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+KEY: Final = "stigg_guard"
+"""Where a scope carries its `Exchange`."""
+
+POLICY_VIOLATION: Final = 1008
+"""The close code of a WebSocket that may not go on (RFC 6455, section 7.4.1)."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request or WebSocket on its way through: its guard and what it knows.
+
+    `has_started` once the response began, `is_open` while a WebSocket is accepted.
+    """
+
+    guard: AsyncGuard
+    scope: RequestScope
+    has_started: bool = False
+    is_open: bool = False
+
+    async def admit(self, specs: tuple[ViewSpec, ...], request: object) -> None:
+        """Let a view run, or raise `AccessDenied`."""
+        self.prepare(request)
+        await self.guard.admit(specs, self.scope)
+
+    def prepare(self, request: object) -> None:
+        """Make ready for questions about `request`.
+
+        A WebSocket may live for hours: what was answered before it was accepted is
+        asked again for its messages.
+        """
+        self.scope.request = request
+        if self.has_started:
+            self.scope.answers.clear()
+
+    async def start(self, status: int | None) -> None:
+        """Settle what was admitted, once: the response begins with this status."""
+        if not self.has_started:
+            self.has_started = True
+            await self.settle(status)
+
+    async def settle(self, status: int | None) -> None:
+        """Report what was used; None: the request did not finish."""
+        if self.scope.admissions:
+            await self.guard.settle(self.scope, status)
+
+    async def answer(
+        self, error: AccessDenied, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a denied request as its view or the application wants it."""
+        await self.settle(None)
+        if self.is_open:
+            await _close(error, send)
+            return
+        on_denied = error.on_denied
+        if on_denied is None:
+            on_denied = self.guard.settings.on_denied
+        if callable(on_denied):
+            response = on_denied(self.scope.request, error.decision)
+            await _own_response(response)(scope, receive, send)
+            return
+        denial = self.guard.denials.denial(
+            error.decision, accept=header(scope, b"accept"), view=on_denied
+        )
+        await _send_denial(denial, error, scope, send)
+
+
+def exchange_of(scope: Mapping[str, Any]) -> Exchange:
+    """The exchange that the middleware began, or an error that says how to add it."""
+    exchange = scope.get(KEY)
+    if not isinstance(exchange, Exchange):
+        raise ConfigurationError(
+            "this request did not pass through StiggGuardMiddleware; add it to the"
+            " application: Middleware(StiggGuardMiddleware, customer=customer_of, ...)"
+            " in Starlette, app.add_middleware(StiggGuardMiddleware, ...) in FastAPI."
+        )
+    return exchange
+
+
+def header(scope: Mapping[str, Any], name: bytes) -> str | None:
+    """All values of a request header, None when it is absent."""
+    values = [value for key, value in scope["headers"] if key == name]
+    return b", ".join(values).decode("latin-1") if values else None
+
+
+def _own_response(answer: object) -> ASGIApp:
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        response: Any = await answer if inspect.isawaitable(answer) else answer
+        if not callable(response):
+            raise TypeError(
+                f"on_denied returned {response!r}; return a response, which is an"
+                " ASGI application."
+            )
+        await cast("ASGIApp", response)(scope, receive, send)
+
+    return respond
+
+
+async def _send_denial(
+    denial: Denial, error: AccessDenied, scope: Scope, send: Send
+) -> None:
+    prefix = ""
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await _close(error, send)
+            return
+        prefix = "websocket."
+    headers = {**denial.headers, "Content-Length": str(len(denial.body))}
+    await send(
+        {
+            "type": f"{prefix}http.response.start",
+            "status": denial.status,
+            "headers": [
+                (name.lower().encode("latin-1"), value.encode("latin-1"))
+                for name, value in headers.items()
+            ],
+        }
+    )
+    body = b"" if scope.get("method") == "HEAD" else denial.body
+    await send({"type": f"{prefix}http.response.body", "body": body})
+
+
+async def _close(error: AccessDenied, send: Send) -> None:
+    """Close a WebSocket; before it is accepted, servers answer this with a 403."""
+    reason = error.decision.reason
+    await send(
+        {
+            "type": "websocket.close",
+            "code": POLICY_VIOLATION,
+            "reason": reason.value if reason is not None else "",
+        }
+    )
