@@ -19,4 +19,8 @@ def main() -> None:
         sys.exit(1)
     from sidecar_client.local.command import stigg_guard
 
-    stigg_guard()
+    stigg_guard(prog_name="stigg-guard")
+
+
+if __name__ == "__main__":
+    main()

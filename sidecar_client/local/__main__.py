@@ -72,9 +72,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _send_log(handler: logging.Handler, level: str) -> None:
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(level)
+    # The level is for our own records; of others, only warnings are of interest.
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("sidecar_client").setLevel(level)
 
 
 async def _until_over(leases: Leases) -> None:

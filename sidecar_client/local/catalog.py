@@ -31,6 +31,9 @@ AnchorRule = Literal[
     "sunday",
 ]
 DEFAULT_START = datetime(2020, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+TIME_RANGE = "use a time between the years 1970 and 9000"
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def _id(kind: Kind) -> AfterValidator:
@@ -53,6 +56,9 @@ def _moment(value: object) -> object:
         value = datetime.combine(value, time())
     if isinstance(value, datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        # Compared first: the edges of the calendar have no time in other zones.
+        if not EARLIEST <= aware < LATEST:
+            raise ValueError(f"{value} is out of range; {TIME_RANGE}")
         return aware.astimezone(UTC)
     return value
 

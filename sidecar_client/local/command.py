@@ -41,12 +41,9 @@ def sidecar() -> None:
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def run(catalog: str | None, host: str, port: int, *, verbose: bool) -> None:
     """Serve a catalog until Ctrl-C or SIGTERM."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
-    # Only ours: asyncio and grpc have nothing to say to a catalog's author.
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    # Of other packages, only warnings are of interest here.
+    logging.getLogger("sidecar_client").setLevel("DEBUG" if verbose else "INFO")
     with _readable_errors():
         asyncio.run(_serve(LocalSidecar(catalog, host=host, port=port)))
 

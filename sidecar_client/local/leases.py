@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import socket
+import stat
 from collections import deque
 from collections.abc import Mapping
 from typing import Self
@@ -70,6 +71,11 @@ class Leases:
         except TimeoutError:
             return False
         return True
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much the holders have not read yet."""
+        return sum(w.transport.get_write_buffer_size() for w in self._held)
 
     def hear(self, record: Mapping[str, object]) -> None:
         """Tell a log record to the oldest lease, or keep it until there is one."""
@@ -138,12 +144,12 @@ class ControlSocket:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the socket of a sidecar that is gone; leave a living one alone."""
+    """Remove the socket of a sidecar that is gone; leave all else alone."""
+    if not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
+        return  # If it is something else, binding fails.
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(path)
-        except FileNotFoundError:
-            return
         except ConnectionRefusedError:
             os.unlink(path)
             return

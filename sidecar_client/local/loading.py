@@ -26,6 +26,15 @@ DEMO = "demo"
 _SHOWN = 20
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML that leaves times as text: the catalog reads them, and knows their line."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 class CatalogError(ConfigurationError):
     """A catalog that cannot be served: every problem, its place and its cure."""
 
@@ -79,15 +88,13 @@ def _read(path: Path) -> str:
 
 def _from_text(text: str, name: str) -> Catalog:
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
         _refuse(name, list(_repeated_keys(node)), node)
-        data: object = yaml.safe_load(text)
+        data: object = yaml.load(text, Loader=_Loader)  # noqa: S506
     except yaml.YAMLError as error:
         raise CatalogError(_broken(error, name)) from None
     except RecursionError:
         raise CatalogError(f"{name}: is nested too deeply; write it flatter") from None
-    except ValueError as error:
-        raise CatalogError(f"{name}: has a value that is none: {error}") from None
     if data is None:
         data = {}
     if not isinstance(data, dict):

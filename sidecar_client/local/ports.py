@@ -24,12 +24,13 @@ def check_address(host: str, port: int) -> None:
 
     gRPC itself only says that binding failed, and logs from its C core.
     """
+    if not 0 <= port <= 65535:
+        raise AddressError(f"port {port} is no port; use one from 0 to 65535")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError, OverflowError) as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise AddressError(
-            f"host {host!r} and port {port} are no address ({error}); "
-            "use a host such as 127.0.0.1 and a port from 0 to 65535"
+            f"host {host!r} is no address ({error}); use one such as 127.0.0.1"
         ) from None
     family, kind, protocol, _, address = found[0]
     with socket.socket(family, kind, protocol) as probe:
@@ -72,7 +73,7 @@ def _holder(port: int) -> str:
 
 
 def _named(pid: int) -> str:
-    command = " ".join(psutil.Process(pid).cmdline())
+    command = " ".join(" ".join(psutil.Process(pid).cmdline()).split())
     if len(command) > _COMMAND_SHOWN:
         command = f"{command[: _COMMAND_SHOWN - 3]}..."
     return f"process {pid} ({command})"

@@ -11,6 +11,7 @@ from typing import Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from sidecar_client.local.catalog import EARLIEST, LATEST, TIME_RANGE
 from sidecar_client.local.identifiers import Kind, id_problem
 
 Code = Literal["INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "OUT_OF_RANGE"]
@@ -46,10 +47,12 @@ def checked_number(field: str, value: float, *, least: float | None = None) -> f
 def checked_moment(field: str, value: Timestamp) -> datetime:
     """The moment in UTC, if the timestamp is one."""
     try:
-        return value.ToDatetime(tzinfo=UTC)
+        moment = value.ToDatetime(tzinfo=UTC)
+        if EARLIEST <= moment < LATEST:
+            return moment
     except (ValueError, OverflowError):
-        raise Refusal(
-            "INVALID_ARGUMENT",
-            f"{field} is {value.seconds} s {value.nanos} ns; "
-            "use a time between the years 1 and 9999.",
-        ) from None
+        pass  # Answered below, like every other time that is none.
+    raise Refusal(
+        "INVALID_ARGUMENT",
+        f"{field} is {value.seconds} s {value.nanos} ns; {TIME_RANGE}.",
+    )

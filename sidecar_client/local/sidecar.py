@@ -26,13 +26,18 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _in_utc(clock: Callable[[], datetime]) -> Callable[[], datetime]:
+    return lambda: clock().astimezone(UTC)
+
+
 class LocalSidecar:
     """A real gRPC sidecar for development and tests.
 
     `async with LocalSidecar() as sidecar:` serves on the running loop, `with` serves
     from a thread of its own. The catalog is a path, a mapping or a `Catalog`; without
     one it is the demo catalog. Port 0 takes a free port and keeps it over restarts;
-    usage and events are kept as well, for as long as the object lives.
+    usage and events are kept as well, for as long as the object lives. `clock` returns
+    the time, aware of its zone; by default it is the system's.
     """
 
     def __init__(
@@ -57,7 +62,7 @@ class LocalSidecar:
             loaded.catalog,
             store=MemoryUsageStore(),
             events=self._events,
-            clock=clock or _utc_now,
+            clock=_in_utc(clock) if clock else _utc_now,
         )
         self._server: SidecarServer | None = None
         self._thread: _LoopThread | None = None

@@ -1,0 +1,309 @@
+"""Catalogs: what is read, and what is wrong with the others, on which line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sidecar_client.errors import ConfigurationError
+from sidecar_client.local import Catalog, LocalSidecar, load_catalog
+
+GOOD = """\
+features:
+  - {id: seats, type: metered, meter: fluctuating}
+  - {id: sso, type: boolean}
+  - {id: export, type: enum, values: [csv, pdf]}
+plans:
+  - id: team
+    entitlements:
+      seats: {limit: 5}
+      sso: true
+      export: {values: [csv]}
+customers:
+  - id: acme@example.com
+    resources: [site-1]
+    subscriptions:
+      - plan: team
+        start: 2024-01-31
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "plans.yaml"
+    path.write_text(text)
+    return path
+
+
+def error_of(folder: Path, text: str) -> list[str]:
+    """The lines of the error, without the name of the file."""
+    path = written(folder, text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_catalog(path)
+    return [line.removeprefix(f"{path}:") for line in str(caught.value).splitlines()]
+
+
+def test_file_becomes_a_catalog(tmp_path: Path) -> None:
+    catalog = load_catalog(written(tmp_path, GOOD))
+    assert [feature.id for feature in catalog.features] == ["seats", "sso", "export"]
+    assert catalog.plans[0].entitlements["seats"].limit == 5
+    assert catalog.plans[0].entitlements["sso"].granted
+    start = catalog.customers[0].subscriptions[0].start
+    assert start.isoformat() == "2024-01-31T00:00:00+00:00"
+
+
+def test_times_are_understood_in_their_zone() -> None:
+    subscription = {"plan": "p", "start": "2024-01-31T02:00:00+03:00"}
+    catalog = load_catalog(
+        {
+            "plans": [{"id": "p"}],
+            "customers": [{"id": "c", "subscriptions": [subscription]}],
+        }
+    )
+    start = catalog.customers[0].subscriptions[0].start
+    assert start.isoformat() == "2024-01-30T23:00:00+00:00"
+
+
+def test_nothing_is_the_demo_catalog() -> None:
+    assert [customer.id for customer in load_catalog().customers] == [
+        f"customer-demo-0{number}" for number in range(1, 6)
+    ]
+
+
+def test_empty_file_is_an_empty_catalog(tmp_path: Path) -> None:
+    assert load_catalog(written(tmp_path, "# nothing yet\n")) == Catalog()
+
+
+def test_catalog_made_in_python_is_checked_too() -> None:
+    broken = Catalog.model_validate(
+        {"customers": [{"id": "c", "subscriptions": [{"plan": "nope"}]}]}
+    )
+    with pytest.raises(ConfigurationError, match="there is no plan 'nope'"):
+        LocalSidecar(broken)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.yaml: cannot be read"):
+        load_catalog(tmp_path / "none.yaml")
+
+
+def test_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "plans.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError, match="is not UTF-8"):
+        load_catalog(path)
+
+
+def test_every_problem_is_listed(tmp_path: Path) -> None:
+    text = GOOD.replace("limit: 5", "value: 5").replace("plan: team", "plan: pro")
+    assert [line.split(":")[0] for line in error_of(tmp_path, text)] == ["8", "15"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        pytest.param(
+            "sso: true",
+            "sso2: true",
+            9,
+            "plans[0].entitlements.sso2: there is no feature 'sso2'; "
+            "define it under features or use one of: seats, sso, export",
+            id="unknown feature in a plan",
+        ),
+        pytest.param(
+            "id: sso",
+            "id: seats",
+            3,
+            "features[1].id: the id 'seats' is already taken in features; use another",
+            id="duplicate id",
+        ),
+        pytest.param(
+            "type: boolean",
+            "type: bool",
+            3,
+            "features[1].type: is 'bool'; "
+            "use 'boolean', 'numeric', 'metered' or 'enum'",
+            id="unknown type",
+        ),
+        pytest.param(
+            "limit: 5",
+            "limit: '5'",
+            8,
+            "plans[0].entitlements.seats.limit: is '5'; use a valid number",
+            id="wrong type",
+        ),
+        pytest.param(
+            "limit: 5",
+            "limit: true",
+            8,
+            "plans[0].entitlements.seats.limit: is True; use a valid number",
+            id="boolean for a number",
+        ),
+        pytest.param(
+            "limit: 5",
+            "limit: .inf",
+            8,
+            "plans[0].entitlements.seats.limit: is inf; use a finite number",
+            id="infinite limit",
+        ),
+        pytest.param(
+            "limit: 5",
+            "limit: -1",
+            8,
+            "plans[0].entitlements.seats.limit: is -1; use greater than or equal to 0",
+            id="negative limit",
+        ),
+        pytest.param(
+            "limit: 5",
+            "limits: 5",
+            8,
+            "plans[0].entitlements.seats.limits: `limits` is not a key here; remove it",
+            id="unknown key",
+        ),
+        pytest.param(
+            "limit: 5",
+            "",
+            8,
+            "plans[0].entitlements.seats: 'seats' is granted without an amount; "
+            "add `limit: NUMBER` or `unlimited: true`",
+            id="no amount",
+        ),
+        pytest.param(
+            "limit: 5",
+            "limit: 5, unlimited: true",
+            8,
+            "plans[0].entitlements.seats: 'seats' is unlimited and has an amount; "
+            "keep one of the two",
+            id="unlimited and limited",
+        ),
+        pytest.param(
+            "limit: 5",
+            "granted: false, limit: 5",
+            8,
+            "plans[0].entitlements.seats: 'seats' is revoked (`granted: false`) and "
+            "still has limit; keep one of the two",
+            id="revoked and limited",
+        ),
+        pytest.param(
+            "limit: 5",
+            "limit: 5, reset_period: month, reset_anchor: monday",
+            8,
+            "plans[0].entitlements.seats: `reset_anchor` of 'seats' is a weekday; "
+            "it needs a weekly reset",
+            id="weekday in a month",
+        ),
+        pytest.param(
+            "values: [csv]}",
+            "values: [doc]}",
+            10,
+            "plans[0].entitlements.export: 'doc' is no value of 'export'; use csv, pdf",
+            id="unknown enum value",
+        ),
+        pytest.param(
+            ", meter: fluctuating",
+            "",
+            2,
+            "features[0]: the metered feature 'seats' has no meter; "
+            "add `meter: fluctuating` or `meter: incremental`",
+            id="metered without a meter",
+        ),
+        pytest.param(
+            "acme@example.com",
+            "'acme corp'",
+            12,
+            "customers[0].id: 'acme corp' is no customer id; start with a letter or "
+            "digit, then use letters, digits, _, |, ., @ and -",
+            id="invalid customer id",
+        ),
+        pytest.param(
+            "id: team",
+            "id: a@b",
+            6,
+            "plans[0].id: 'a@b' is no plan id; start with a letter or digit, "
+            "then use letters, digits, _, |, . and -",
+            id="only customers may have an at sign",
+        ),
+        pytest.param(
+            "plan: team",
+            "plan: pro",
+            15,
+            "customers[0].subscriptions[0].plan: there is no plan 'pro'; "
+            "define it under plans or use one of: team",
+            id="unknown plan",
+        ),
+        pytest.param(
+            "start: 2024-01-31",
+            "start: 2024-02-31",
+            16,
+            "customers[0].subscriptions[0].start: is '2024-02-31'; "
+            "use a valid datetime",
+            id="no such day",
+        ),
+        pytest.param(
+            "start: 2024-01-31",
+            "start: 0001-01-01T00:00:00+14:00",
+            16,
+            "customers[0].subscriptions[0].start: 0001-01-01 00:00:00+14:00 is out of "
+            "range; use a time between the years 1970 and 9000",
+            id="before the calendar",
+        ),
+        pytest.param(
+            "start: 2024-01-31",
+            "resource: site-2",
+            16,
+            "customers[0].subscriptions[0].resource: there is no resource 'site-2'; "
+            "define it under resources or use one of: site-1",
+            id="unknown resource",
+        ),
+        pytest.param(
+            "    resources: [site-1]",
+            "    usage: [{feature: sso, value: 1}]",
+            13,
+            "customers[0].usage[0].feature: 'sso' is boolean; "
+            "only a metered feature has usage",
+            id="usage of a boolean feature",
+        ),
+        pytest.param(
+            "id: team",
+            "name: team",
+            6,
+            "plans[0].id: `id` is missing; add it",
+            id="missing id",
+        ),
+    ],
+)
+def test_problem_is_told_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, message: str
+) -> None:
+    assert GOOD.count(old) == 1
+    assert f"{line}: {message}" in error_of(tmp_path, GOOD.replace(old, new))
+
+
+def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+    (line,) = error_of(tmp_path, GOOD.replace("type: boolean}", "type: boolean"))
+    assert line.startswith("4:5: is not YAML: expected")
+
+
+def test_key_written_twice_is_told_with_its_line(tmp_path: Path) -> None:
+    text = GOOD.replace("      sso: true\n", "      sso: true\n      sso: false\n")
+    assert error_of(tmp_path, text) == [
+        "7: plans[0].entitlements: 'sso' is written twice, again on line 10; "
+        "write it once"
+    ]
+
+
+def test_file_must_be_a_mapping(tmp_path: Path) -> None:
+    assert error_of(tmp_path, "- features\n") == [
+        "1: is a list; write a mapping with features, plans and customers"
+    ]
+
+
+def test_hopelessly_nested_file_is_refused(tmp_path: Path) -> None:
+    (line,) = error_of(tmp_path, "[" * 5000)
+    assert "nested too deeply" in line
+
+
+def test_many_problems_are_cut_short() -> None:
+    features = [{"id": f"f{n}", "type": "metered"} for n in range(30)]
+    with pytest.raises(ConfigurationError, match=r"\.\.\. and 10 more$"):
+        load_catalog({"features": features})

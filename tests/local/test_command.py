@@ -1,0 +1,210 @@
+"""The `stigg-guard` command, as people type it."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from importlib.util import find_spec
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sidecar_client.local import extra
+from sidecar_client.local.command import is_loopback, stigg_guard
+
+
+@pytest.fixture(autouse=True)
+def _level_of_our_log() -> Iterator[None]:
+    """The command sets the level of our log for its own process."""
+    ours = logging.getLogger("sidecar_client")
+    before = ours.level
+    yield
+    ours.setLevel(before)
+
+
+def run(*arguments: str) -> Result:
+    """A command that ends by itself."""
+    return CliRunner().invoke(stigg_guard, arguments)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sidecar_runs_until_it_is_told_to_stop(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    log, verbose = tmp_path / "log", number is signal.SIGTERM
+    command = [sys.executable, "-W", "error::ResourceWarning", "-m", "stigg_guard.cli"]
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [*command, "sidecar", "run", "--port", "0"] + verbose * ["--verbose"],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        ) as process,
+    ):
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in range(10)]
+        assert re.match(r"Local sidecar on 127\.0\.0\.1:\d+ ", lines[0])
+        assert "demo catalog (10 features, 3 plans, 5 customers)" in lines[1]
+        assert "customer-demo-01" in lines[2]
+        try_it(lines[5:8])
+        process.send_signal(number)
+        rest, _ = process.communicate(timeout=30)
+    assert (process.returncode, rest) == (0, "Stopped.\n")
+    logged = log.read_text()
+    assert ("DEBUG GetEntitlement: OK in" in logged) == verbose
+    assert verbose or not logged
+
+
+def try_it(lines: list[str]) -> None:
+    """The lines to try that were printed, tried."""
+    written = io.StringIO()
+    with redirect_stdout(written):
+        exec(dedent("".join(lines)), {})
+    assert "has_access: true" in written.getvalue()
+
+
+def test_taken_port_is_one_error_and_status_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("sidecar", "run", "--port", str(port))
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(
+        f"Error: port {port} on 127.0.0.1 is taken by process {os.getpid()} ("
+    )
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_catalog_that_is_wrong_is_told_and_not_served(tmp_path: Path) -> None:
+    path = tmp_path / "plans.yaml"
+    path.write_text("plans:\n  - {id: p, entitlements: {nope: true}}\n")
+    for arguments in (
+        ("sidecar", "run", "--port", "0", "--catalog", str(path)),
+        ("catalog", "validate", str(path)),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == 2
+        assert done.stderr.startswith(f"Error: {path}:2: plans[0].entitlements.nope: ")
+
+
+def test_catalog_that_is_fine_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "plans.yaml"
+    path.write_text("features: [{id: f, type: boolean}]\n")
+    done = run("catalog", "validate", str(path))
+    assert done.stdout == f"{path} is fine: 1 feature, 0 plans, 0 customers.\n"
+    assert done.exit_code == 0
+
+
+def test_reachable_host_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    # An address of no machine: it is warned about, and then cannot be bound.
+    done = run("sidecar", "run", "--host", "192.0.2.1")
+    assert "192.0.2.1 is reachable from other machines" in caplog.text
+    assert done.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.com", False),
+    ],
+)
+def test_loopback_is_told_from_reachable_hosts(host: str, loopback: bool) -> None:
+    assert is_loopback(host) == loopback
+
+
+MISSING = """
+import sys
+from importlib.machinery import PathFinder
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] == {package!r}:
+            return None
+        return super().find_spec(name, path, target)
+
+sys.meta_path[:] = [Without if f is PathFinder else f for f in sys.meta_path]
+"""
+
+
+def without(package: str, code: str) -> subprocess.CompletedProcess[str]:
+    """Runs code where a package is not installed."""
+    return subprocess.run(
+        [sys.executable, "-c", MISSING.format(package=package) + dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["click", "grpc_health", "grpc_reflection", "psutil", "pydantic", "yaml"],
+)
+def test_every_package_of_the_extra_is_looked_for(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(name: str) -> object:
+        return None if name == package else find_spec(name)
+
+    monkeypatch.setattr(extra, "find_spec", find)
+    with pytest.raises(extra.MissingExtra, match=f"The local sidecar needs {package};"):
+        extra.require_extra()
+
+
+def test_command_without_the_extra_prints_the_line_to_type() -> None:
+    done = without("click", "from stigg_guard.cli import main; main()")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "The local sidecar needs click; "
+        "install what is missing with: pip install 'stigg-guard[local]'\n"
+    )
+
+
+def test_missing_extra_is_a_readable_import_error() -> None:
+    done = without(
+        "yaml",
+        """
+        from sidecar_client.errors import ConfigurationError
+        try:
+            from sidecar_client.local import LocalSidecar
+        except ConfigurationError as error:
+            assert isinstance(error, ImportError)
+            print(error)
+        """,
+    )
+    assert "pip install 'stigg-guard[local]'" in done.stdout, done.stderr
+
+
+def test_missing_extra_ends_the_child_with_the_line_to_type() -> None:
+    done = without(
+        "pydantic",
+        """
+        import runpy
+        sys.argv = ["x", "--control-socket", "/nowhere/control.sock"]
+        runpy.run_module("sidecar_client.local", run_name="__main__")
+        """,
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith("pip install 'stigg-guard[local]'\n")
+    assert "Traceback" not in done.stderr
