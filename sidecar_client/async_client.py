@@ -23,7 +23,7 @@ from sidecar_client.options import (
     WRITE_TIMEOUT,
     client_options,
 )
-from sidecar_client.processes import PerProcess
+from sidecar_client.processes import PerProcess, opening
 from sidecar_client.protocol import sidecar_pb2 as pb
 from sidecar_client.transport import AsyncTransport
 
@@ -81,6 +81,11 @@ class Stigg:
         self._connections = PerProcess(_Connections)
         local = self._options.local
         self._child = None if local is None else LocalChild(local, local_sidecar_config)
+
+    @property
+    def target(self) -> str:
+        """Where the sidecar is asked, such as `127.0.0.1:80`."""
+        return self._options.target.address
 
     async def get_entitlements(
         self, request: pb.GetEntitlementsRequest, *, timeout: float | None = None
@@ -205,7 +210,8 @@ class Stigg:
         transport = connections.by_loop.get(loop)
         if transport is not None:
             return transport
-        transport = self._open()
+        with opening():
+            transport = self._open()
         with connections.lock:
             connections.by_loop[loop] = transport
             for other in [known for known in connections.by_loop if known.is_closed()]:

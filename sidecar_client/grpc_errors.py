@@ -42,7 +42,7 @@ _HOPELESS: Final = (
     ("Hostname Verification Check failed", _OTHER_NAME),
     ("is not in peer certificate", _OTHER_NAME),
 )
-_CLOSED_AT_ONCE: Final = "Socket closed"
+_CLOSED_AT_ONCE: Final = ("Socket closed", "Connection reset")
 _CONNECTING: Final = "failed to connect"
 
 
@@ -72,7 +72,7 @@ def _judge(
     for sign, cause in _HOPELESS:
         if sign in details:
             return SidecarRejected, f"{cause}: {details}"
-    if _CONNECTING in details and _CLOSED_AT_ONCE in details:
+    if _CONNECTING in details and any(sign in details for sign in _CLOSED_AT_ONCE):
         details += "; if it speaks TLS, pass root_certificates"
     return SidecarUnavailable, details
 

@@ -131,7 +131,7 @@ def _local(
 def _check_message(name: str, value: object, kind: type) -> None:
     if value is not None and not isinstance(value, kind):
         raise ConfigurationError(
-            f"{name} is {value!r}; use a {kind.__name__} of sidecar_client."
+            f"{name} is {value!r}; use the {kind.__name__} of sidecar_client."
         )
 
 

@@ -6,9 +6,10 @@ No gRPC here: only who owns what, and what a child must never touch.
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 State = TypeVar("State")
 
@@ -39,6 +40,9 @@ _open: weakref.WeakSet[Connected] = weakref.WeakSet()
 # A destructor of the parent's channel would hang or crash the child, so none ever runs.
 _inherited: list[Connected] = []
 _paused: list[Connected] = []
+_LONGEST_WAIT: Final = 1.0
+_opening = threading.RLock()
+_held: list[threading.RLock] = []
 
 
 def this_process() -> Process:
@@ -46,6 +50,12 @@ def this_process() -> Process:
     if _current.pid != os.getpid():
         _forget_the_parent()
     return _current
+
+
+def opening() -> threading.RLock:
+    """Return the lock to hold while something is opened: no fork comes between."""
+    this_process()
+    return _opening
 
 
 def belongs_to_this_process(connection: Connected) -> None:
@@ -79,6 +89,9 @@ class PerProcess(Generic[State]):
 
 
 def _pause() -> None:
+    # Bounded: a fork must come, even from a signal handler amid an opening.
+    if _opening.acquire(timeout=_LONGEST_WAIT):
+        _held.append(_opening)
     for connection in list(_open):
         connection.pause()
         _paused.append(connection)
@@ -87,14 +100,17 @@ def _pause() -> None:
 def _resume() -> None:
     while _paused:
         _paused.pop().resume()
+    while _held:
+        _held.pop().release()
 
 
 def _forget_the_parent() -> None:
-    global _current  # the one place where the process changes
-    _current = Process()
+    global _current, _opening  # the one place where the process changes
+    _current, _opening = Process(), threading.RLock()
     _inherited.extend(_open)
     _open.clear()
     _paused.clear()
+    _held.clear()
 
 
 os.register_at_fork(

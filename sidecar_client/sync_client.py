@@ -22,7 +22,7 @@ from sidecar_client.options import (
     WRITE_TIMEOUT,
     client_options,
 )
-from sidecar_client.processes import PerProcess
+from sidecar_client.processes import PerProcess, opening
 from sidecar_client.protocol import sidecar_pb2 as pb
 from sidecar_client.transport import Transport
 
@@ -79,6 +79,11 @@ class SyncStigg:
         self._connection = PerProcess(_Connection)
         local = self._options.local
         self._child = None if local is None else LocalChild(local, local_sidecar_config)
+
+    @property
+    def target(self) -> str:
+        """Where the sidecar is asked, such as `127.0.0.1:80`."""
+        return self._options.target.address
 
     def get_entitlements(
         self, request: pb.GetEntitlementsRequest, *, timeout: float | None = None
@@ -192,7 +197,7 @@ class SyncStigg:
         transport = connection.transport
         if transport is not None:
             return transport
-        with connection.lock:
+        with opening(), connection.lock:
             if connection.transport is None:
                 connection.transport = self._open()
             return connection.transport
