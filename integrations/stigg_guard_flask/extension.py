@@ -101,7 +101,7 @@ class _Hooks:
     def _reaches_view(self) -> bool:
         """Whether a view follows: not for 404, 405 and Flask's own OPTIONS."""
         rule = request.url_rule
-        if rule is None or request.routing_exception is not None:
+        if rule is None:
             return False
         automatic = getattr(rule, "provide_automatic_options", False)
         if request.method == "OPTIONS" and automatic:

@@ -20,6 +20,7 @@ from stigg_guard_flask import (
     requires_any,
     requires_feature,
 )
+from stigg_guard_flask.extension import current_scope
 from werkzeug.test import TestResponse
 
 from sidecar_client.local import LocalSidecar
@@ -231,19 +232,26 @@ def test_aborted_view_counts_by_the_status_that_leaves(
     assert used(sidecar, WITHIN) == expected
 
 
+@pytest.mark.parametrize("registers_first", [True, False])
 def test_status_that_a_later_hand_gave_is_what_counts(
-    app: Flask, sidecar: LocalSidecar
+    sidecar: LocalSidecar, registers_first: bool
 ) -> None:
-    @app.after_request
     def fail(response: Response) -> Response:
         response.status_code = 502
         return response
 
+    app = Flask(__name__)
+    if registers_first:
+        app.after_request(fail)
+    StiggGuard(app, target=sidecar.target, customer=customer_of, timeout=5)
+    if not registers_first:
+        app.after_request(fail)
     app.add_url_rule(
         "/", "view", meters_usage(TEMPLATES)(lambda: "created"), methods=["POST"]
     )
     assert answer(app, "POST", "/").status_code == 502
     assert used(sidecar, WITHIN) == 3
+    guard_from(app).close()
 
 
 def test_function_of_after_request_that_fails_leaves_usage_unreported(
@@ -321,6 +329,9 @@ def test_view_called_outside_of_a_request_cycle_is_checked_and_not_metered(
 
     with app.test_request_context("/", method="POST", headers={"X-Customer": WITHIN}):
         assert view() == "created"
+        scope = current_scope()
+        assert len(scope.admissions) == 1
+    assert scope.admissions == []
     assert used(sidecar, WITHIN) == 3
 
 

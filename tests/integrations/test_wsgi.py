@@ -16,7 +16,14 @@ from werkzeug.test import Client, EnvironBuilder
 from werkzeug.wrappers import Response
 
 from sidecar_client.local import LocalSidecar
-from stigg_guard import AsyncGuard, ConfigurationError, Decision, Guard, Subject
+from stigg_guard import (
+    AccessDenied,
+    AsyncGuard,
+    ConfigurationError,
+    Decision,
+    Guard,
+    Subject,
+)
 from stigg_guard import wsgi as stigg_guard_wsgi
 from stigg_guard.wsgi import StiggGuardMiddleware
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
@@ -46,6 +53,13 @@ def environ_of(path: str = "/", customer: str = WITHIN, **more: Any) -> WSGIEnvi
     headers = [("X-Customer", customer)]
     builder = EnvironBuilder(path, headers=headers, method="POST")
     return builder.get_environ() | more
+
+
+def is_settled(environ: WSGIEnvironment) -> bool:
+    """Whether nothing that was admitted is still open."""
+    exchange = environ["stigg_guard.exchange"]
+    assert isinstance(exchange, stigg_guard_wsgi.Exchange)
+    return exchange.scope.admissions == []
 
 
 class Server:
@@ -171,10 +185,11 @@ def test_application_that_breaks_is_not_metered(
 
     for app in (breaks, breaks_late):
         guarded = StiggGuardMiddleware(app, guard=guard, rules=[METERED])
-        server = Server()
+        server, environ = Server(), environ_of()
         with pytest.raises(OSError, match="broken"):
-            server.run(guarded, environ_of())
+            server.run(guarded, environ)
         assert server.sent == []
+        assert is_settled(environ)
     assert used(sidecar, WITHIN) == 3
 
 
@@ -224,9 +239,11 @@ def test_body_that_nobody_reads_is_closed_and_not_metered(
         return Body()
 
     guarded = StiggGuardMiddleware(app, guard=guard, rules=[METERED])
-    chunks: Any = guarded(environ_of(), Server().start_response)
+    environ = environ_of()
+    chunks: Any = guarded(environ, Server().start_response)
     chunks.close()
     assert closed == [True]
+    assert is_settled(environ)
     assert used(sidecar, WITHIN) == 3
 
 
@@ -249,6 +266,18 @@ def test_denial_raised_inside_is_answered(guard: Guard, path: str) -> None:
     assert denied.status == "402 Payment Required"
     assert denied.mimetype == "application/problem+json"
     assert denied.content_length == len(denied.data) > 0
+
+
+def test_denial_after_the_response_began_is_an_error(guard: Guard) -> None:
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", TEXT)(b"hello")
+        stigg_guard_wsgi.guard_from(environ).require(Subject(AT_LIMIT), DOMAIN)
+        return []
+
+    server = Server()
+    with pytest.raises(AccessDenied):
+        server.run(StiggGuardMiddleware(app, guard=guard), environ_of())
+    assert server.sent == ["200 OK", b"hello"]
 
 
 def test_denied_head_has_the_length_and_no_body(guard: Guard) -> None:
@@ -324,14 +353,16 @@ def test_rules_of_the_guard_hold_too_and_an_async_guard_will_do(
 
 
 def test_rule_matches_the_path_that_the_application_routes_by(guard: Guard) -> None:
-    rules = [{"path": "/größe", "feature": DOMAIN}]
+    rules = [{"path": path, "feature": DOMAIN} for path in ("/", "/größe")]
     guarded = StiggGuardMiddleware(plain, guard=guard, rules=rules)
     mounted = DispatcherMiddleware(plain, {"/api": guarded})
     for path, status in (
         ("/api/größe", 402),
         ("/api/gr%C3%B6%C3%9Fe", 402),
         ("/größe", 200),
-        ("/api", 200),
+        ("/api", 402),
+        ("/", 200),
+        ("/api/other", 200),
     ):
         answer = Client(mounted).get(path, headers={"X-Customer": AT_LIMIT})
         assert answer.status_code == status
@@ -385,9 +416,7 @@ def test_application_that_never_starts_is_told(guard: Guard) -> None:
 def test_bad_wiring_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"StiggGuardMiddleware\(timout=...\)"):
         StiggGuardMiddleware(plain, timout=1)
-    with pytest.raises(
-        ConfigurationError, match=r"rule 0: .* names nothing"
-    ):
+    with pytest.raises(ConfigurationError, match=r"rule 0: .* names nothing"):
         StiggGuardMiddleware(plain, rules=[{"path": "/"}])
     with pytest.raises(ConfigurationError, match="a guard and timeout; give the set"):
         StiggGuardMiddleware(plain, guard=Guard(), timeout=1)
