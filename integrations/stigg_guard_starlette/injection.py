@@ -35,11 +35,11 @@ def inject(
     else is looked at, so its signature stays as it is.
     """
     signature = _signature(view)
-    if signature is None or _takes_only_connection(signature):
+    if signature is None:
         return guarded
-    if find_spec("fastapi") is not None:
-        dependency = admission(specs)
-        guarded.__signature__ = _joined(signature, dependency)  # type: ignore[attr-defined]
+    if not _takes_only_connection(signature) and find_spec("fastapi") is not None:
+        signature = _joined(signature, admission(specs))
+    guarded.__signature__ = signature  # type: ignore[attr-defined]
     return guarded
 
 

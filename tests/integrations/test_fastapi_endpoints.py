@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import pytest
@@ -37,6 +38,7 @@ from tests.behaviour.frameworks.starlette_ import customer_of
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, UNKNOWN, WITHIN
 from tests.behaviour.usage import used
 
+FASTAPI = tuple(int(part) for part in version("fastapi").split(".")[:2])
 AS_WITHIN, AS_AT_LIMIT = {"X-Customer": WITHIN}, {"X-Customer": AT_LIMIT}
 
 
@@ -403,13 +405,34 @@ def test_value_is_taken_from_the_body(sidecar: LocalSidecar) -> None:
     assert used(sidecar, WITHIN) == 5
 
 
-def test_endpoint_that_yields_is_still_one_that_yields(sidecar: LocalSidecar) -> None:
-    @requires_feature(DOMAIN)
-    async def feed(count: int = 2) -> AsyncIterator[dict[str, int]]:
-        for number in range(count):
-            yield {"number": number}
+@meters_usage(TEMPLATES)
+async def numbers(count: int = 2) -> AsyncIterator[int]:
+    for number in range(count):
+        yield number
 
-    assert inspect.isasyncgenfunction(feed)
+
+@requires_feature(DOMAIN)
+def numbers_from_a_thread(count: int = 2) -> Iterator[int]:
+    yield from range(count)
+
+
+def test_endpoint_that_yields_is_still_one_that_yields() -> None:
+    assert inspect.isasyncgenfunction(numbers)
+    assert inspect.isgeneratorfunction(numbers_from_a_thread)
+    with pytest.raises(TypeError, match="only FastAPI runs such endpoints"):
+        next(numbers_from_a_thread())
+
+
+@pytest.mark.skipif(FASTAPI < (0, 134), reason="it streams what endpoints yield")
+def test_endpoint_that_yields_is_streamed_and_metered(sidecar: LocalSidecar) -> None:
+    app = site(sidecar)
+    app.get("/numbers")(numbers)
+    app.get("/threaded")(numbers_from_a_thread)
+    with TestClient(app) as client:
+        for path in ("/numbers", "/threaded"):
+            assert client.get(path, headers=AS_WITHIN).text.split() == ["0", "1"]
+            assert client.get(path, headers=AS_AT_LIMIT).status_code == 402
+    assert used(sidecar, WITHIN) == 4
 
 
 async def test_guarded_endpoint_that_is_called_by_other_code_is_not_run() -> None:
