@@ -195,6 +195,22 @@ def test_rule_in_config_meters_usage(app: Flask, sidecar: LocalSidecar) -> None:
     assert used(sidecar, WITHIN) == 5
 
 
+def test_rule_names_its_resolver_by_dotted_path(app: Flask) -> None:
+    path = "tests.integrations.flask_site.customer_of"
+    rule = {"path": "/held", "feature": DOMAIN, "customer": path}
+    StiggGuard(app, rules=[rule])
+    app.add_url_rule("/held", view_func=hello)
+    assert status(app, "/held", WITHIN) == 200
+    assert status(app, "/held", AT_LIMIT) == 402
+
+
+def test_rule_with_a_resolver_that_does_not_import_is_named(app: Flask) -> None:
+    rule = {"path": "/held", "feature": DOMAIN, "customer": "tests.nowhere.customer_of"}
+    words = r"rule 0: customer is \"tests\.nowhere\.customer_of\"; .* does not import"
+    with pytest.raises(ConfigurationError, match=words):
+        StiggGuard(app, rules=[rule])
+
+
 def test_exempt_view_escapes_rules_and_not_its_decorators(app: Flask) -> None:
     StiggGuard(app, customer=customer_of, rules=[{"path": "/x/*", "feature": DOMAIN}])
     app.add_url_rule("/x/free", view_func=guard_exempt(lambda: "free"), endpoint="free")
