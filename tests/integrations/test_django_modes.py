@@ -16,10 +16,10 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 from django.utils.asyncio import async_unsafe
-from stigg_guard_django import guard_from, meters_usage, requires_feature
+from stigg_guard_django import meters_usage, requires_feature
 
 from sidecar_client.local import LocalSidecar
-from stigg_guard import AccessDenied, Decision
+from stigg_guard import AccessDenied, Decision, Settings, connect
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 from tests.integrations.django_site import GUARD, configure, customer_of, project
@@ -29,6 +29,7 @@ configure()
 CUSTOMER = {"X-Customer": WITHIN}
 LIMITED = {"X-Customer": AT_LIMIT}
 RULES = [{"path": "/domains/", "feature": DOMAIN}]
+NEW_RULES = [{"path": "/new/", "feature": DOMAIN}]
 seen: list[int] = []
 
 
@@ -91,9 +92,8 @@ async def test_async_view_under_asgi_stays_on_its_loop(
         return await enter(self, *args, **kwargs)
 
     monkeypatch.setattr(SyncToAsync, "__call__", record)
-    rules = [{"path": "/new/", "feature": DOMAIN}]
     with project(
-        {"new/": acreate}, target=sidecar.target, customer=thread_of, rules=rules
+        {"new/": acreate}, target=sidecar.target, customer=thread_of, rules=NEW_RULES
     ):
         handler = ASGIHandler()
         request = AsyncRequestFactory().post("/new/", headers=CUSTOMER)
@@ -131,14 +131,30 @@ def test_async_view_under_wsgi_is_guarded_and_metered(
     assert used(sidecar, WITHIN) == 4
 
 
-def test_async_views_under_wsgi_use_one_connection(sidecar: LocalSidecar) -> None:
-    with project({"new/": acreate}, target=sidecar.target):
+def _unwanted(settings: Settings) -> None:
+    raise AssertionError("this connection is not for this server")
+
+
+def test_async_views_under_wsgi_ask_over_the_sync_connection(
+    sidecar: LocalSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An async connection belongs to a loop, and such a loop lasts for one request.
+    monkeypatch.setattr(connect, "async_sidecar", _unwanted)
+    with project({"new/": acreate}, target=sidecar.target, rules=NEW_RULES):
         client = Client(headers=CUSTOMER)
         for _ in range(3):
             assert client.post("/new/").status_code == 200
-        guard = guard_from()
-        assert sidecar.calls["ReportUsage"] == 3
-        guard.close()
+    assert used(sidecar, WITHIN) == 6
+
+
+async def test_async_views_under_asgi_ask_over_the_async_connection(
+    sidecar: LocalSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "sync_sidecar", _unwanted)
+    with project({"new/": acreate}, target=sidecar.target, rules=NEW_RULES):
+        response = await AsyncClient().post("/new/", headers=CUSTOMER)
+    assert response.status_code == 200
+    assert used(sidecar, WITHIN) == 4
 
 
 @pytest.mark.parametrize("customer", [customer_of, acustomer_of, customer_from_orm])
