@@ -29,13 +29,13 @@ def launch(framework: str) -> None:
     if port != WEB_PORT and asked_port("REVVENU_PORT") is None:
         say(f"Port {WEB_PORT} is taken; Revvenu takes {port} instead.")
     # A lease that is held until we end, and so is the sidecar's life.
-    with _sidecar() as client:
+    with sidecar() as client:
         serve = FRAMEWORKS[framework](client)
         say(welcome(framework, f"http://{HOST}:{port}", _address()))
         serve(port)
 
 
-def _sidecar() -> SyncStigg:
+def sidecar() -> SyncStigg:
     """A client of a sidecar that answers: the one that was named, or a local one."""
     target = os.environ.get("REVVENU_SIDECAR", "local")
     if target != "local":

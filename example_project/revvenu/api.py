@@ -6,6 +6,7 @@ A client names its customer in the header `X-Customer`; see `billing`.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
@@ -22,6 +23,14 @@ def _user(request: HttpRequest) -> User:
     return get_object_or_404(User, customer_id=customer_of(request))
 
 
+def _object_of(request: HttpRequest) -> dict[str, Any] | None:
+    try:
+        body: Any = json.loads(request.body)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
 @login_not_required
 @require_GET
 def reports(request: HttpRequest) -> JsonResponse:
@@ -36,10 +45,10 @@ def reports(request: HttpRequest) -> JsonResponse:
 @require_POST
 def create_template(request: HttpRequest) -> JsonResponse:
     """A new template from `{"name": ...}`."""
-    try:
-        form = TemplateForm(json.loads(request.body))
-    except (ValueError, AttributeError):
+    body = _object_of(request)
+    if body is None:
         return JsonResponse({"errors": {"body": ["Send a JSON object."]}}, status=400)
+    form = TemplateForm(body)
     if not form.is_valid():
         return JsonResponse({"errors": form.errors}, status=400)
     name = form.cleaned_data["name"]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from example_project.revvenu.plans import NAMES
 from sidecar_client import (
+    AccessDeniedReason,
     Entitlement,
     GetEntitlementsRequest,
     MeteredEntitlement,
@@ -17,6 +19,8 @@ from sidecar_client import (
     StiggGuardError,
     SyncStigg,
 )
+
+_ARCHIVED: Final = AccessDeniedReason.ACCESS_DENIED_REASON_CUSTOMER_IS_ARCHIVED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +41,26 @@ class Line:
         return self.limit is not None and (self.used or 0) >= self.limit
 
 
-def panel(client: SyncStigg, customer_id: str) -> list[Line] | None:
-    """Every feature that Revvenu sells; None when the sidecar cannot be asked."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """Every feature that Revvenu sells, or why there is nothing to show."""
+
+    lines: tuple[Line, ...] = ()
+    is_available: bool = True
+    is_archived: bool = False
+
+
+def panel(client: SyncStigg, customer_id: str) -> Panel:
+    """What the sidecar says; it may be away, and then the page says that."""
     request = GetEntitlementsRequest(customer_id=customer_id)
     try:
         response = client.get_entitlements(request)
     except StiggGuardError:
-        return None
+        return Panel(is_available=False)
+    if response.access_denied_reason == _ARCHIVED:
+        return Panel(is_archived=True)
     found = {line.feature_id: line for line in map(_line, response.entitlements)}
-    return [found.get(feature_id) or _missing(feature_id) for feature_id in NAMES]
+    return Panel(lines=tuple(found.get(name) or _missing(name) for name in NAMES))
 
 
 def _missing(feature_id: str) -> Line:

@@ -58,8 +58,8 @@ def logout(request: HttpRequest) -> HttpResponse:
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
     """What the customer's plan contains and how much of it is used."""
-    lines = panel(sidecar(request), user_of(request).customer_id)
-    return render(request, "revvenu/overview.html", {"lines": lines})
+    found = panel(sidecar(request), user_of(request).customer_id)
+    return render(request, "revvenu/overview.html", {"panel": found})
 
 
 @require_POST

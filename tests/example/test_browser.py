@@ -1,0 +1,189 @@
+"""Revvenu in a browser: what a person sees and clicks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.example.application import PATIENCE, Application, running
+from tests.example.test_django import RUNSERVER
+
+OPTIONS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-sync",
+]
+
+
+class Person:
+    """Somebody in front of Revvenu's pages."""
+
+    def __init__(self, browser: Chrome, url: str) -> None:
+        self.browser = browser
+        self._url = url
+
+    def open(self, path: str) -> None:
+        """Type an address."""
+        self.browser.get(self._url + path)
+
+    def choose(self, company: str) -> None:
+        """Log in."""
+        self.open("/login/")
+        self.press(company)
+        self.press("Start the demo over")
+
+    def press(self, label: str) -> None:
+        """Click a button and see the next page."""
+        buttons = self.browser.find_elements(By.TAG_NAME, "button")
+        self._leave_by(next(found for found in buttons if label in found.text))
+
+    def follow(self, label: str) -> None:
+        """Click a link and see the next page."""
+        self._leave_by(self.browser.find_element(By.LINK_TEXT, label))
+
+    def _leave_by(self, element: WebElement) -> None:
+        page = self.browser.find_element(By.TAG_NAME, "html")
+        element.click()
+        WebDriverWait(self.browser, PATIENCE).until(
+            lambda browser: (
+                browser.find_element(By.TAG_NAME, "html") != page
+                and browser.execute_script("return document.readyState") == "complete"
+            )
+        )
+
+    def fill(self, name: str, text: str) -> None:
+        """Type into a field."""
+        self.browser.find_element(By.NAME, name).send_keys(text)
+
+    @property
+    def heading(self) -> str:
+        """The page's headline."""
+        return self.browser.find_element(By.TAG_NAME, "h1").text
+
+    @property
+    def text(self) -> str:
+        """Everything the page says."""
+        return self.browser.find_element(By.TAG_NAME, "body").text
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for option in OPTIONS:
+        options.add_argument(option)
+    profile = tmp_path_factory.mktemp("profile")
+    options.add_argument(f"--user-data-dir={profile}")
+    browser = Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def application(
+    tmp_path_factory: pytest.TempPathFactory, migrated: Path
+) -> Iterator[Application]:
+    home = tmp_path_factory.mktemp("application")
+    shutil.copy(migrated, home)
+    with running(RUNSERVER, home) as application:
+        yield application
+
+
+@pytest.fixture
+def person(browser: Chrome, application: Application) -> Person:
+    return Person(browser, application.url)
+
+
+def test_customer_creates_templates_until_the_plan_has_no_more(person: Person) -> None:
+    person.choose("Harbor & Pine")
+    assert "3 of 6" in person.text
+    person.follow("Templates")
+    for number in range(3):
+        person.fill("name", f"Template {number}")
+        person.press("Create template")
+        assert f"“Template {number}” is ready" in person.text
+    person.fill("name", "One too many")
+    person.press("Create template")
+    assert person.heading == "You have reached the limit of templates"
+    assert "6 of 6 templates are in use" in person.text
+    person.follow("See the plans")
+    assert person.heading == "Plans"
+    marked = [found.text for found in person.browser.find_elements(By.TAG_NAME, "mark")]
+    assert "Templates without limit" in marked
+    person.follow("Overview")
+    assert "6 of 6" in person.text
+
+
+def test_customer_at_its_limit_is_led_to_the_plans(person: Person) -> None:
+    person.choose("Bluebird Bakery")
+    person.follow("Domain")
+    assert person.heading == "Custom domain is not part of your plan"
+    person.follow("Files")
+    assert person.heading == "Large files need a larger plan"
+    person.follow("Templates")
+    person.fill("name", "A seventh")
+    person.press("Create template")
+    assert person.heading == "You have reached the limit of templates"
+    person.follow("Templates")
+    assert "A seventh" not in person.text
+
+
+def test_archived_customer_is_told_so(person: Person) -> None:
+    person.choose("Old Mill Books")
+    assert "This account is archived" in person.text
+    person.follow("Domain")
+    assert person.heading == "This account is archived"
+    assert "See the plans" not in person.text
+    person.press("Switch customer")
+    assert person.heading == "Email that people look forward to"
+
+
+def test_keyboard_is_enough_to_create_a_template(person: Person) -> None:
+    person.choose("Harbor & Pine")
+    person.open("/templates/")
+    field = person.browser.find_element(By.NAME, "name")
+    field.send_keys("By keyboard", Keys.TAB)
+    focused = person.browser.switch_to.active_element
+    assert focused.text == "Create template"
+    person.wait_for_next_page(lambda: focused.send_keys(Keys.ENTER))
+    assert "“By keyboard” is ready" in person.text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_wider_than_a_phone(person: Person, scheme: str) -> None:
+    person.emulate(
+        "setDeviceMetricsOverride",
+        width=360,
+        height=740,
+        deviceScaleFactor=1,
+        mobile=True,
+    )
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    person.emulate("setEmulatedMedia", features=[feature])
+    try:
+        person.choose("Harbor & Pine")
+        for page in ("", "templates/", "campaigns/", "domain/", "files/", "plans/"):
+            person.open(f"/{page}")
+            width = person.evaluate("document.documentElement.scrollWidth")
+            assert width == person.evaluate("window.innerWidth") == 360, page
+            colour = person.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert (colour == "rgb(25, 22, 20)") is (scheme == "dark")
+    finally:
+        person.emulate("clearDeviceMetricsOverride")
+        person.emulate("setEmulatedMedia", features=[])

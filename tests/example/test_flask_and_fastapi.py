@@ -1,0 +1,58 @@
+"""The same three guarded routes in Flask and FastAPI, served as users serve them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from example_project.welcome import ARCHIVED, ESSENTIALS, FREE
+from tests.example.application import BIN, PYTHON, Application, running
+
+FLASK = [
+    PYTHON,
+    "-m",
+    "flask",
+    "--app=example_project.flask_app",
+    "run",
+    "--port={port}",
+]
+GUNICORN = [
+    str(BIN / "gunicorn"),
+    "--workers=2",
+    "--bind=127.0.0.1:{port}",
+    "example_project.flask_app:app",
+]
+UVICORN = [str(BIN / "uvicorn"), "--port={port}", "example_project.fastapi_app:app"]
+
+
+def status(
+    application: Application, method: str, path: str, customer: str | None = None
+) -> int:
+    headers = {} if customer is None else {"X-Customer": customer}
+    url = application.url + path
+    return httpx.request(method, url, headers=headers, timeout=30).status_code
+
+
+@pytest.mark.parametrize(
+    "command", [FLASK, GUNICORN, UVICORN], ids=["flask", "gunicorn", "uvicorn"]
+)
+def test_routes_answer_each_customer_by_its_plan(
+    command: list[str], tmp_path: Path
+) -> None:
+    with running(command, tmp_path) as application:
+        by_plan = {ESSENTIALS: 200, FREE: 402, ARCHIVED: 403, None: 200}
+        for customer, expected in by_plan.items():
+            assert status(application, "GET", "/domain", customer) == expected
+        by_plan = {ESSENTIALS: 201, FREE: 402, ARCHIVED: 403, None: 201}
+        for customer, expected in by_plan.items():
+            assert status(application, "POST", "/uploads", customer) == expected
+        statuses = [status(application, "POST", "/templates") for _ in range(4)]
+        assert statuses == [201, 201, 201, 402]
+        # A local sidecar that dies is replaced; no request fails meanwhile.
+        application.kill_sidecar()
+        statuses = [status(application, "GET", "/domain", FREE) for _ in range(5)]
+        assert statuses == [402] * 5
+        assert status(application, "POST", "/templates") == 201
+        assert len(application.sidecars()) == 1
