@@ -1,0 +1,76 @@
+"""Markdown tables, and what is said of the machine they were measured on.
+
+What is in the tables comes from the parts of the bench.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import Final
+
+PACKAGES: Final = (
+    *("grpcio", "protobuf", "grpclib", "betterproto", "h2", "uvloop", "uvicorn"),
+    *("gunicorn", "starlette", "fastapi", "flask", "django"),
+)
+
+METHOD: Final = """\
+How to read it: ratios are made between slices of the same round, in which every variant
+runs there and back again; shown is the median over the rounds, and the least and most
+in brackets. Absolute figures hold for this machine at that time only. Every client and
+every application is a process of its own. `vendor` is grpclib with the code that
+betterproto 2.0.0b6 generates from our own proto, without a deadline, as is its default;
+`raw` is grpcio with our channel options, passing ready bytes and reading none. The fast
+server is framed by hand and answers without thinking; h2load shows how far it is from
+being the limit. The local sidecar is a Python server, and is the limit. In the hello
+views each request is for another of 256 customers, so no two share a call; the sidecar
+is the fast server. Flask's `vendor` runs an event loop for each request, as bridges do;
+`vendor, own thread` keeps one loop and one channel in a thread, which no user gets
+without writing it: it is shown and nothing is aimed at.
+"""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns are as wide as their cells."""
+    lines = [head, *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
+    rule = ["-" * width for width in widths]
+    return "".join(
+        "| "
+        + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True))
+        + " |\n"
+        for line in (head, rule, *rows)
+    )
+
+
+def versions() -> str:
+    """The versions of what was measured."""
+    return f"Python {python_version()}, " + ", ".join(
+        f"{name} {version(name)}" for name in PACKAGES
+    )
+
+
+def processor() -> str:
+    """The processor's own name, as far as the system tells."""
+    for line in _lines("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "an unknown processor"
+
+
+def stolen() -> tuple[int, int]:
+    """Ticks that the host took from this machine, and all ticks, since it booted."""
+    for line in _lines("/proc/stat"):
+        if line.startswith("cpu "):
+            ticks = [int(field) for field in line.split()[1:9]]
+            return ticks[7], sum(ticks)
+    return 0, 1
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
