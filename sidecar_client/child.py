@@ -33,6 +33,8 @@ _POLL: Final = 0.02
 _SHOWN_LINES: Final = 12
 
 _logger: Final = logging.getLogger("sidecar_client")
+# The lock on the file keeps other processes out; this one, the threads of this process.
+_turn: Final = PerProcess(threading.Lock)
 
 
 class _Held:
@@ -83,7 +85,8 @@ class LocalChild:
 def _attach(options: LocalSidecarOptions) -> Lease:
     directory = _private_directory()
     control = directory / f"{options.port}.sock"
-    with _locked(directory / f"{options.port}.lock") as pid_file:
+    lock = directory / f"{options.port}.lock"
+    with _turn.get(), _locked(lock) as pid_file:
         lease = _join_or_start(options, control, pid_file)
     wanted = "demo" if options.catalog is None else str(options.catalog)
     if os.path.realpath(lease.hello.catalog) != os.path.realpath(wanted):
