@@ -33,8 +33,9 @@ _NOT_TRUSTED: Final = (
 _OTHER_NAME: Final = (
     "its certificate is for another name; use the name in the certificate as the target"
 )
-# What gRPC says of a peer that will never do, over its versions, and what to tell.
-_HOPELESS: Final = (
+# What gRPC says, over its versions, of a peer that it cannot talk to, and what to tell.
+# None of them gave an answer, so they are unavailable; the cause says what to do.
+_NO_SIDECAR_SEEN: Final = (
     ("Failed parsing HTTP/2", _NOT_HTTP2),
     ("Trying to connect an http1.x server", _NOT_HTTP2),
     ("WRONG_VERSION_NUMBER", _NO_TLS),
@@ -69,9 +70,9 @@ def _judge(
         return SidecarRejected, cause
     if code not in _MAY_PASS:
         return SidecarRejected, details
-    for sign, cause in _HOPELESS:
+    for sign, cause in _NO_SIDECAR_SEEN:
         if sign in details:
-            return SidecarRejected, f"{cause}: {details}"
+            return SidecarUnavailable, f"{cause}: {details}"
     if _CONNECTING in details and any(sign in details for sign in _CLOSED_AT_ONCE):
         details += "; if it speaks TLS, pass root_certificates"
     return SidecarUnavailable, details

@@ -135,16 +135,16 @@ def web_server() -> Iterator[str]:
         thread.join()
 
 
-async def test_a_web_server_is_rejected_as_no_sidecar(web_server: str) -> None:
+async def test_a_web_server_is_told_from_a_sidecar(web_server: str) -> None:
     for failure in await failures_of(web_server):
-        assert type(failure) is SidecarRejected
+        assert type(failure) is SidecarUnavailable
         assert "it speaks no gRPC; is the port right?" in failure.cause
 
 
-async def test_another_protocol_is_rejected_as_no_sidecar() -> None:
+async def test_another_protocol_is_told_from_a_sidecar() -> None:
     talker = Talker(b"SSH-2.0-OpenSSH_9.2p1\r\n")
     for failure in await failures_of(talker.target):
-        assert type(failure) is SidecarRejected
+        assert type(failure) is SidecarUnavailable
         assert "it speaks no gRPC" in failure.cause
     talker.close()
 

@@ -17,7 +17,6 @@ import pytest
 
 from sidecar_client import (
     ReportUsageRequest,
-    SidecarRejected,
     SidecarUnavailable,
     Stigg,
     SyncStigg,
@@ -213,37 +212,41 @@ async def test_tls_with_a_given_root(certificate: Certificate) -> None:
             assert (await asynchronous.get_entitlement(QUESTION)).has_access
 
 
-async def _rejection(target: str, roots: bytes) -> list[str]:
+async def _causes(target: str, roots: bytes) -> list[str]:
     causes: list[str] = []
     with (
         SyncStigg(target=target, root_certificates=roots) as stigg,
-        pytest.raises(SidecarRejected) as raised,
+        pytest.raises(SidecarUnavailable) as raised,
     ):
         stigg.get_entitlement(QUESTION, timeout=10)
     causes.append(raised.value.cause)
     async with Stigg(target=target, root_certificates=roots) as asynchronous:
-        with pytest.raises(SidecarRejected) as raised:
+        with pytest.raises(SidecarUnavailable) as raised:
             await asynchronous.get_entitlement(QUESTION, timeout=10)
     return [*causes, raised.value.cause]
 
 
-async def test_another_authority_is_rejected(certificate: Certificate) -> None:
+async def test_another_authority_is_named(
+    certificate: Certificate,
+) -> None:
     other = Certificate.named("other")
     with Server(credentials=certificate.server) as server:
-        for cause in await _rejection(server.target, other.pem):
+        for cause in await _causes(server.target, other.pem):
             assert "its certificate is not signed by root_certificates" in cause
 
 
-async def test_a_certificate_for_another_name_is_rejected() -> None:
+async def test_a_certificate_for_another_name_is_named() -> None:
     other = Certificate.named("elsewhere")
     with Server(credentials=other.server) as server:
-        for cause in await _rejection(server.target, other.pem):
+        for cause in await _causes(server.target, other.pem):
             assert "its certificate is for another name" in cause
 
 
-async def test_tls_to_a_plain_sidecar_is_rejected(certificate: Certificate) -> None:
+async def test_tls_to_a_plain_sidecar_is_named(
+    certificate: Certificate,
+) -> None:
     with Server() as server:
-        for cause in await _rejection(server.target, certificate.pem):
+        for cause in await _causes(server.target, certificate.pem):
             assert "does not speak TLS; leave out root_certificates" in cause
 
 
