@@ -349,8 +349,9 @@ async def test_denial_on_an_open_websocket_closes_it(sidecar: LocalSidecar) -> N
         assert subject is not None
         await guard_from(scope).require(subject, DOMAIN)
 
+    scope = websocket("/late", AT_LIMIT, extensions={"websocket.http.response": {}})
     server = Server({"type": "websocket.connect"})
-    await server.run(guarded(sidecar, late), websocket("/late", AT_LIMIT))
+    await server.run(guarded(sidecar, late), scope)
     assert [message["type"] for message in server.sent] == [
         "websocket.accept",
         "websocket.close",

@@ -18,15 +18,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from sidecar_client.local import LocalSidecar
+from stigg_guard import AccessDenied, ConfigurationError, specs_of
 from stigg_guard_starlette import (
     StiggGuardMiddleware,
     guard_from,
     meters_usage,
     requires_feature,
 )
-
-from sidecar_client.local import LocalSidecar
-from stigg_guard import AccessDenied, ConfigurationError, specs_of
 from tests.behaviour.frameworks.starlette_ import customer_of
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, UNKNOWN, WITHIN
 from tests.behaviour.usage import used
@@ -111,12 +111,14 @@ def test_asynchronous_resolver_of_a_synchronous_endpoint_runs_on_the_servers_loo
         loops.append(asyncio.get_running_loop())
         return PlainTextResponse("")
 
-    @requires_feature(DOMAIN, customer=resolver if where == "endpoint" else None)
+    is_own = where == "endpoint"
+
+    @requires_feature(DOMAIN, customer=resolver if is_own else None)
     def domains(request: Request) -> PlainTextResponse:
         return PlainTextResponse("")
 
     routes = [Route("/", domains), Route("/loop", loop_of)]
-    with site(sidecar, *routes, customer=resolver) as client:
+    with site(sidecar, *routes, customer=customer_of if is_own else resolver) as client:
         assert client.get("/").status_code == 200
         client.get("/loop")
     assert loops[0] is loops[1]

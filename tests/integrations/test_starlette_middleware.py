@@ -16,17 +16,18 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.testclient import TestClient
+
+from sidecar_client.local import LocalSidecar
+from stigg_guard import ConfigurationError, Reason
 from stigg_guard_starlette import (
     StiggGuardMiddleware,
     guard_exempt,
+    guard_from,
     meters_usage,
     requires_feature,
 )
-
-from sidecar_client.local import LocalSidecar
-from stigg_guard import ConfigurationError
 from tests.behaviour.frameworks.starlette_ import customer_of
-from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
+from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, UNKNOWN, WITHIN
 from tests.behaviour.usage import used
 
 AS_WITHIN, AS_AT_LIMIT = {"X-Customer": WITHIN}, {"X-Customer": AT_LIMIT}
@@ -70,11 +71,22 @@ def test_application_without_lifespan_is_guarded_too(sidecar: LocalSidecar) -> N
 def test_mounted_application_is_guarded_by_the_middleware_around_it(
     sidecar: LocalSidecar,
 ) -> None:
-    mounted = Starlette(routes=[Route("/domains", domains), Route("/ruled", plain)])
+    async def required(request: Request) -> PlainTextResponse:
+        subject = customer_of(request)
+        assert subject is not None
+        await guard_from(request).require(subject, DOMAIN)
+        return PlainTextResponse("seen")
+
+    routes = [
+        Route("/domains", domains),
+        Route("/ruled", plain),
+        Route("/required", required),
+    ]
+    mounted = Starlette(routes=routes)
     rules = [rule("/api/ruled")]
     middleware = [guard(sidecar, rules=rules)]
     with client_of(Mount("/api", mounted), middleware=middleware) as client:
-        for path in ("/api/domains", "/api/ruled"):
+        for path in ("/api/domains", "/api/ruled", "/api/required"):
             assert client.get(path, headers=AS_WITHIN).status_code == 200
             assert client.get(path, headers=AS_AT_LIMIT).status_code == 402
 
@@ -238,6 +250,29 @@ def test_rule_and_decorator_that_ask_the_same_ask_once(sidecar: LocalSidecar) ->
     with client_of(Route("/domains", domains), middleware=middleware) as client:
         assert client.get("/domains", headers=AS_WITHIN).status_code == 200
     assert sidecar.calls == {"GetEntitlement": 1}
+
+
+def test_denial_that_leads_elsewhere_is_no_success_of_what_a_rule_meters(
+    sidecar: LocalSidecar,
+) -> None:
+    @requires_feature(UNKNOWN, on_denied={Reason.FEATURE_NOT_FOUND: 402})
+    async def view(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("")
+
+    middleware = [
+        guard(
+            sidecar,
+            rules=[{"path": "/", "meters": TEMPLATES}],
+            html="redirect",
+            upgrade_url="/plans",
+        )
+    ]
+    with client_of(Route("/", view), middleware=middleware) as client:
+        response = client.get(
+            "/", headers={**AS_WITHIN, "Accept": "text/html"}, follow_redirects=False
+        )
+    assert (response.status_code, response.headers["location"]) == (303, "/plans")
+    assert used(sidecar, WITHIN) == 3
 
 
 def test_wrong_setting_stops_the_application_when_it_starts(
