@@ -136,7 +136,7 @@ class Settings:
 def _as_keys(options: Mapping[str, Any], owner: str) -> dict[str, Any]:
     for name in options:
         if name != name.lower() or name.upper() not in READERS:
-            raise _unknown(name, f"{owner}({name}=...)", str.lower)
+            raise _unknown(name, lambda key: f"{owner}({key.lower()}=...)", str.lower)
     return {name.upper(): value for name, value in options.items()}
 
 
@@ -145,7 +145,7 @@ def _read(mapping: Mapping[str, Any], label: Callable[[str], str]) -> Settings:
     for key, value in mapping.items():
         reader = READERS.get(key)
         if reader is None:
-            raise _unknown(key, label(key), str)
+            raise _unknown(key, label, str)
         values[key.lower()] = _value(reader, value, label(key))
     settings = Settings(**values)
     _check_together(settings, label)
@@ -162,12 +162,14 @@ def _value(reader: Callable[[Any], Any], value: Any, label: str) -> Any:
         raise ConfigurationError(f"{label}: {error}") from error
 
 
-def _unknown(key: str, shown: str, spell: Callable[[str], str]) -> ConfigurationError:
-    names = [spell(name) for name in READERS]
-    close = get_close_matches(spell(str(key).upper()), names, n=1)
-    hint = f' Did you mean "{close[0]}"?' if close else ""
+def _unknown(
+    key: str, label: Callable[[str], str], spell: Callable[[str], str]
+) -> ConfigurationError:
+    close = get_close_matches(str(key).upper(), READERS, n=1)
+    hint = f" Did you mean {label(close[0])}?" if close else ""
     return ConfigurationError(
-        f"{shown} is not a setting.{hint} The settings are: {', '.join(names)}."
+        f"{label(key)} is not a setting.{hint}"
+        f" The settings are: {', '.join(map(spell, READERS))}."
     )
 
 

@@ -6,9 +6,13 @@ Settings are read in `apps`; what is asked and answered is `stigg_guard`'s.
 from __future__ import annotations
 
 from stigg_guard import AccessDenied, guard_exempt
-from stigg_guard_django.apps import guard_from
-from stigg_guard_django.middleware import StiggGuardMiddleware
-from stigg_guard_django.views import (
+from stigg_guard.extras import require
+
+require("django", extra="django", needed_by=__name__)
+
+from stigg_guard_django.apps import guard_from  # noqa: E402  # says what is missing
+from stigg_guard_django.middleware import StiggGuardMiddleware  # noqa: E402
+from stigg_guard_django.views import (  # noqa: E402
     meters_usage,
     requires_all,
     requires_any,

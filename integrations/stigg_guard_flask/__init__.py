@@ -6,8 +6,12 @@ The extension lives in `extension`, the decorators in `views`; policy is stigg_g
 from __future__ import annotations
 
 from stigg_guard import AccessDenied, guard_exempt
-from stigg_guard_flask.extension import StiggGuard, guard_from
-from stigg_guard_flask.views import (
+from stigg_guard.extras import require
+
+require("flask", extra="flask", needed_by=__name__)
+
+from stigg_guard_flask.extension import StiggGuard, guard_from  # noqa: E402  # says what is missing
+from stigg_guard_flask.views import (  # noqa: E402
     meters_usage,
     requires_all,
     requires_any,

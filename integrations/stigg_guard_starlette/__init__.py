@@ -5,24 +5,24 @@ What only FastAPI has, dependencies, lives in `stigg_guard_starlette.fastapi`.
 
 from __future__ import annotations
 
-try:
-    # Only to see whether it is there.
-    import starlette as _starlette  # noqa: F401  # pyright: ignore[reportUnusedImport]
-except ImportError as error:
-    raise ImportError(
-        "stigg_guard_starlette needs Starlette: pip install 'stigg-guard[starlette]'"
-    ) from error
+from stigg_guard import AccessDenied, guard_exempt
+from stigg_guard.extras import require
 
-from stigg_guard.decorators import guard_exempt
-from stigg_guard_starlette.endpoints import (
+require("starlette", extra="starlette", needed_by=__name__)
+
+from stigg_guard_starlette.endpoints import (  # noqa: E402  # says what is missing
     meters_usage,
     requires_all,
     requires_any,
     requires_feature,
 )
-from stigg_guard_starlette.middleware import StiggGuardMiddleware, guard_from
+from stigg_guard_starlette.middleware import (  # noqa: E402
+    StiggGuardMiddleware,
+    guard_from,
+)
 
 __all__ = [
+    "AccessDenied",
     "StiggGuardMiddleware",
     "guard_exempt",
     "guard_from",

@@ -9,9 +9,9 @@ import os
 
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
-from stigg_guard_flask import StiggGuard, guard_from, meters_usage, requires_feature
 
 from stigg_guard import Subject
+from stigg_guard_flask import StiggGuard, guard_from, meters_usage, requires_feature
 
 
 def customer_of() -> str | None:

@@ -16,10 +16,10 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 from django.utils.asyncio import async_unsafe
-from stigg_guard_django import meters_usage, requires_feature
 
 from sidecar_client.local import LocalSidecar
 from stigg_guard import AccessDenied, Decision, Settings, connect
+from stigg_guard_django import meters_usage, requires_feature
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 from tests.integrations.django_site import GUARD, configure, customer_of, project

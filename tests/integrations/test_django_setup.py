@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-import stigg_guard_django
 from django.conf import settings
 from django.core.checks import CheckMessage, run_checks
 from django.core.handlers.wsgi import WSGIHandler
@@ -18,10 +17,11 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import include, path, re_path
 from django.views import View
-from stigg_guard_django import guard_from, requires_feature
 
+import stigg_guard_django
 from sidecar_client.local import LocalSidecar
 from stigg_guard import ConfigurationError, Guard
+from stigg_guard_django import guard_from, requires_feature
 from tests.behaviour.routes import ANALYTICS, AT_LIMIT, DOMAIN, WITHIN
 from tests.integrations.django_site import GUARD, configure, project
 
@@ -130,7 +130,7 @@ def test_wrong_settings_stop_a_server_when_it_starts() -> None:
     ("wrong", "check", "message"),
     [
         (WRONG, "E001", MAYBE),
-        ({"TARGT": "x:1"}, "E001", 'Did you mean "TARGET"? The settings are: TARGET,'),
+        ({"TARGT": "x:1"}, "E001", 'Did you mean STIGG_GUARD["TARGET"]?'),
         ("localhost:80", "E001", "STIGG_GUARD is 'localhost:80'; use a mapping"),
         ({"TIMEOUT": "soon"}, "E001", 'STIGG_GUARD["TIMEOUT"] is "soon"'),
         ({"RULES": [{"path": "/*", "feature": "f"}]}, "E001", "every request"),

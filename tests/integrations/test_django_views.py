@@ -18,10 +18,10 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.vary import vary_on_cookie
-from stigg_guard_django import guard_exempt, meters_usage, requires_feature
 
 from sidecar_client.local import LocalSidecar
 from stigg_guard import AccessDenied, Subject, specs_of
+from stigg_guard_django import guard_exempt, meters_usage, requires_feature
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 from tests.integrations.django_site import configure, project

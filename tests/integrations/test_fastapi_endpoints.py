@@ -23,6 +23,9 @@ from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 from starlette.testclient import WebSocketDenialResponse
+
+from sidecar_client.local import LocalSidecar
+from stigg_guard import AccessDenied
 from stigg_guard_starlette import (
     StiggGuardMiddleware,
     guard_exempt,
@@ -31,9 +34,6 @@ from stigg_guard_starlette import (
     requires_feature,
 )
 from stigg_guard_starlette.fastapi import meters, requires
-
-from sidecar_client.local import LocalSidecar
-from stigg_guard import AccessDenied
 from tests.behaviour.frameworks.starlette_ import customer_of
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, UNKNOWN, WITHIN
 from tests.behaviour.usage import used

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import pytest
 from flask import Blueprint, Flask, Request, Response, g, request
 from flask.typing import ResponseReturnValue
+
+from sidecar_client.local import LocalSidecar
+from stigg_guard import AccessDenied, ConfigurationError, Decision
 from stigg_guard_flask import (
     StiggGuard,
     guard_exempt,
@@ -16,9 +19,6 @@ from stigg_guard_flask import (
     meters_usage,
     requires_feature,
 )
-
-from sidecar_client.local import LocalSidecar
-from stigg_guard import AccessDenied, ConfigurationError, Decision
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 

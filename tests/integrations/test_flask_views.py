@@ -13,6 +13,10 @@ import pytest
 from flask import Blueprint, Flask, Request, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from flask.views import MethodView
+from werkzeug.test import TestResponse
+
+from sidecar_client.local import LocalSidecar
+from stigg_guard import Subject, specs_of
 from stigg_guard_flask import (
     StiggGuard,
     guard_from,
@@ -21,10 +25,6 @@ from stigg_guard_flask import (
     requires_feature,
 )
 from stigg_guard_flask.extension import current_scope
-from werkzeug.test import TestResponse
-
-from sidecar_client.local import LocalSidecar
-from stigg_guard import Subject, specs_of
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 

@@ -10,7 +10,6 @@ from wsgiref.validate import validator
 
 import pytest
 from flask import Flask
-from stigg_guard_flask import StiggGuard, guard_from
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client, EnvironBuilder
 from werkzeug.wrappers import Response
@@ -26,6 +25,7 @@ from stigg_guard import (
 )
 from stigg_guard import wsgi as stigg_guard_wsgi
 from stigg_guard.wsgi import StiggGuardMiddleware
+from stigg_guard_flask import StiggGuard, guard_from
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 
