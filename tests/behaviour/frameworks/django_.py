@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-import stigg_guard_django
 from django.http import HttpRequest, JsonResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import URLPattern, path
+
+import stigg_guard_django
+from stigg_guard import Subject
 from stigg_guard_django import guard_exempt, guard_from
 from stigg_guard_django.apps import project_guards
-
-from stigg_guard import Subject
 from tests.behaviour.client import BehaviourClient, Response
 from tests.behaviour.routes import (
     DOMAIN,

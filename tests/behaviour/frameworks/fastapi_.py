@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Query, Request, WebSocket
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
-from stigg_guard_starlette import StiggGuardMiddleware, guard_exempt, guard_from
-from stigg_guard_starlette.fastapi import requires
 
 from stigg_guard import AsyncGuard
+from stigg_guard_starlette import StiggGuardMiddleware, guard_exempt, guard_from
+from stigg_guard_starlette.fastapi import requires
 from tests.behaviour.frameworks.starlette_ import (
     AsgiTestClient,
     answer,

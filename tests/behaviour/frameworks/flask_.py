@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import stigg_guard_flask
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
+import stigg_guard_flask
 from stigg_guard import Subject
 from tests.behaviour import routes
 from tests.behaviour.client import BehaviourClient, Response

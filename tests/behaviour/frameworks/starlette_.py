@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import stigg_guard_starlette as adapter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
@@ -14,9 +13,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from stigg_guard_starlette import StiggGuardMiddleware, guard_exempt, guard_from
 
+import stigg_guard_starlette as adapter
 from stigg_guard import Subject
+from stigg_guard_starlette import StiggGuardMiddleware, guard_exempt, guard_from
 from tests.behaviour.client import BehaviourClient, Response
 from tests.behaviour.routes import (
     DOMAIN,
