@@ -86,7 +86,7 @@ def test_mounted_application_is_guarded_by_the_middleware_around_it(
     rules = [rule("/api/ruled")]
     middleware = [guard(sidecar, rules=rules)]
     with client_of(Mount("/api", mounted), middleware=middleware) as client:
-        for path in ("/api/domains", "/api/ruled", "/api/required"):
+        for path in ("/api/required", "/api/domains", "/api/ruled"):
             assert client.get(path, headers=AS_WITHIN).status_code == 200
             assert client.get(path, headers=AS_AT_LIMIT).status_code == 402
 
