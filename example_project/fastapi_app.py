@@ -9,6 +9,7 @@ import os
 
 from fastapi import Depends, FastAPI, Request
 from starlette.requests import HTTPConnection
+
 from stigg_guard_starlette import StiggGuardMiddleware, meters_usage, requires_feature
 from stigg_guard_starlette.fastapi import requires
 

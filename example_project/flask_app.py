@@ -9,6 +9,7 @@ import os
 
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
+
 from stigg_guard_flask import StiggGuard, meters_usage, requires_feature
 
 

@@ -6,7 +6,7 @@ A client names its customer in the header `X-Customer`; see `billing`.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
@@ -25,10 +25,10 @@ def _user(request: HttpRequest) -> User:
 
 def _object_of(request: HttpRequest) -> dict[str, Any] | None:
     try:
-        body: Any = json.loads(request.body)
+        body = json.loads(request.body)
     except ValueError:
         return None
-    return body if isinstance(body, dict) else None
+    return cast("dict[str, Any]", body) if isinstance(body, dict) else None
 
 
 @login_not_required

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from stigg_guard_django import guard_from
 
 from example_project.revvenu.models import User
 from example_project.revvenu.plans import NAMES
 from stigg_guard import Decision, Denial, Entitlement, Reason
+from stigg_guard_django import guard_from
 
 
 def customer_of(request: HttpRequest) -> str | None:

@@ -10,7 +10,6 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
-from stigg_guard_django import guard_from, meters_usage, requires_feature
 
 from example_project.revvenu.demo import start_over
 from example_project.revvenu.forms import (
@@ -24,6 +23,7 @@ from example_project.revvenu.models import Asset, Campaign, Domain, Template, Us
 from example_project.revvenu.panel import panel
 from example_project.revvenu.plans import NAMES, PLANS
 from sidecar_client import SidecarError, SyncStigg
+from stigg_guard_django import guard_from, meters_usage, requires_feature
 
 
 def user_of(request: HttpRequest) -> User:

@@ -58,14 +58,26 @@ class Person:
         self._leave_by(self.browser.find_element(By.LINK_TEXT, label))
 
     def _leave_by(self, element: WebElement) -> None:
+        self.wait_for_next_page(element.click)
+
+    def wait_for_next_page(self, leave: Callable[[], None]) -> None:
+        """Do something that leads to another page."""
         page = self.browser.find_element(By.TAG_NAME, "html")
-        element.click()
+        leave()
         WebDriverWait(self.browser, PATIENCE).until(
             lambda browser: (
                 browser.find_element(By.TAG_NAME, "html") != page
-                and browser.execute_script("return document.readyState") == "complete"
+                and self.evaluate("document.readyState") == "complete"
             )
         )
+
+    def evaluate(self, expression: str) -> object:
+        """What a JavaScript expression gives."""
+        return cast("Any", self.browser).execute_script(f"return {expression}")
+
+    def emulate(self, what: str, **options: object) -> None:
+        """Pretend to be another device."""
+        cast("Any", self.browser).execute_cdp_cmd(f"Emulation.{what}", options)
 
     def fill(self, name: str, text: str) -> None:
         """Type into a field."""
