@@ -172,8 +172,11 @@ def read_answer(message: Any) -> Answer:
     )
 
 
+_BOOLEAN: Final = Entitlement(kind="boolean")
+
+
 def _read_boolean(message: Any) -> Entitlement | None:
-    return Entitlement(kind="boolean")
+    return _BOOLEAN
 
 
 def _read_numeric(message: Any) -> Entitlement | None:
