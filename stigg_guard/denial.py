@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from html import escape
 from http import HTTPStatus
 from typing import Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import quote
 
 from stigg_guard.decision import Decision, Reason
 from stigg_guard.requirement import Fallback, Policy
@@ -190,7 +191,7 @@ class DenialPolicy:
             body = json.dumps(problem).encode()
         elif location is not None:
             status = HTTPStatus.SEE_OTHER.value
-            headers |= {"Location": location, "Content-Type": HTML_TYPE}
+            headers |= {"Location": _ascii(location), "Content-Type": HTML_TYPE}
             body = b""
         else:
             headers["Content-Type"] = HTML_TYPE
@@ -207,6 +208,11 @@ class DenialPolicy:
         if self.html == "redirect" and status == HTTPStatus.PAYMENT_REQUIRED:
             return self._upgrade_url(decision)
         return None
+
+
+def _ascii(url: str) -> str:
+    """The URL as a header may carry it: what is not ASCII is percent-encoded."""
+    return quote(url, safe="!#$%&'()*+,/:;=?@[]~")
 
 
 def prefers_html(accept: str | None) -> bool:

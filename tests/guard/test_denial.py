@@ -180,6 +180,13 @@ def test_client_gets_html_only_when_it_prefers_it(
     assert denial.headers["Content-Type"].startswith("text/html") is html
 
 
+def test_redirect_goes_into_a_header_whatever_its_letters() -> None:
+    policy = DenialPolicy(upgrade_url="/pläne/?a=b&c=%20", html="redirect")
+    decision = _decision(Reason.NO_ACTIVE_SUBSCRIPTION)
+    denial = policy.denial(decision, accept="text/html")
+    assert denial.headers["Location"] == "/pl%C3%A4ne/?a=b&c=%20"
+
+
 def test_page_escapes_what_it_shows() -> None:
     policy = DenialPolicy(upgrade_url='/plans/"><script>')
     decision = _decision(Reason.NO_ACTIVE_SUBSCRIPTION)
