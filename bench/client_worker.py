@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from bench.clients import ASYNC, SYNC, AsyncCheck, Check
 
@@ -38,7 +38,7 @@ async def _async_slice(
         now = time.perf_counter()
         while now < end:
             if not await check():
-                raise SystemExit("a check was denied")
+                raise RuntimeError("a check was denied")
             before, now = now, time.perf_counter()
             latencies.append(now - before)
 
@@ -56,16 +56,13 @@ def _sync_slice(check: Check, in_flight: int, seconds: float) -> dict[str, float
         now = time.perf_counter()
         while now < end:
             if not check():
-                raise SystemExit("a check was denied")
+                raise RuntimeError("a check was denied")
             before, now = now, time.perf_counter()
             latencies.append(now - before)
 
-    threads = [threading.Thread(target=keep_asking) for _ in range(in_flight - 1)]
-    for thread in threads:
-        thread.start()
-    keep_asking()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(in_flight) as threads:
+        for asking in [threads.submit(keep_asking) for _ in range(in_flight)]:
+            asking.result()
     spent = time.process_time() - cpu
     return summary(latencies, time.perf_counter() - start, spent)
 
