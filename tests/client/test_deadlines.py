@@ -156,6 +156,24 @@ async def test_waiting_for_a_turn_counts_against_an_async_deadline() -> None:
     assert len(server.paths) == 2
 
 
+def test_a_turn_that_comes_late_leaves_only_the_rest_of_a_sync_deadline() -> None:
+    hold = Hold()
+    with (
+        Server(hold) as server,
+        SyncStigg(target=server.target, max_in_flight=1, timeout=9) as stigg,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        first = pool.submit(stigg.get_entitlement, QUESTION)
+        hold.wait_for(1)
+        second = pool.submit(stigg.get_entitlement, QUESTION, timeout=3)
+        with pytest.raises(TimeoutError):
+            second.result(0.2)
+        hold.let_go()
+        assert first.result().has_access
+        assert second.result().has_access
+    assert server.left[1] <= 2.9
+
+
 async def test_a_turn_that_comes_late_leaves_only_the_rest_of_the_deadline() -> None:
     hold = Hold()
     with Server(hold) as server:
@@ -167,7 +185,7 @@ async def test_a_turn_that_comes_late_leaves_only_the_rest_of_the_deadline() -> 
                 await asyncio.wait_for(asyncio.shield(second), 0.2)
             hold.let_go()
             await asyncio.gather(first, second)
-    assert server.left[1] <= 2.8
+    assert server.left[1] <= 2.9
 
 
 async def test_cancelling_the_caller_cancels_the_call_and_frees_its_turn() -> None:

@@ -150,6 +150,17 @@ def test_forked_workers_share_the_sidecar_and_outlive_the_one_that_started_it(
     assert done.stdout.splitlines() == ["asked", "child asked", "child asked again"]
 
 
+def test_a_forked_child_that_never_asks_does_not_keep_the_sidecar(port: int) -> None:
+    command = [sys.executable, "-m", "tests.client.scripts.worker"]
+    with subprocess.Popen(
+        [*command, str(port), "idle-child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as parent:
+        assert parent.wait(60) == 0
+        eventually(lambda: not sidecars(port), "a child without a lease keeps it")
+
+
 def test_its_log_lines_reach_the_parents_logger(
     port: int, caplog: pytest.LogCaptureFixture
 ) -> None:

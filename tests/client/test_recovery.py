@@ -152,6 +152,8 @@ def test_the_options_notice_dead_peers_without_too_many_pings() -> None:
     # Less, or without calls, is answered by GOAWAY "too_many_pings".
     assert options["grpc.keepalive_time_ms"] >= 30_000
     assert options["grpc.keepalive_permit_without_calls"] == 0
+    # It is the time to connect, too: less is too short for a remote host.
+    assert options["grpc.min_reconnect_backoff_ms"] == 250
 
 
 def test_every_read_and_no_report_has_the_retry_policy() -> None:

@@ -1,4 +1,4 @@
-"""A program that holds a local sidecar: `python -m ... PORT [fork]`.
+"""A program that holds a local sidecar: `python -m ... PORT [fork | idle-child]`.
 
 With `fork`, a child goes on asking after the parent that started the sidecar ended.
 """
@@ -34,9 +34,17 @@ def fork() -> None:
     ask("child asked again")
 
 
+def idle_child() -> None:
+    """End, but leave a child behind that never asks and ends with its input."""
+    if not os.fork():
+        sys.stdin.read()
+
+
 if __name__ == "__main__":
     ask("asked")
     if sys.argv[2:] == ["fork"]:
         fork()
+    elif sys.argv[2:] == ["idle-child"]:
+        idle_child()
     else:
         threading.Event().wait()
