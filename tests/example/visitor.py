@@ -10,20 +10,25 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 class Visitor:
-    """A session in Revvenu, logged in as one of the demo customers."""
+    """A session in Revvenu, logged in as a demo customer who begins anew."""
 
     def __init__(self, url: str, customer: str) -> None:
         self._client = httpx.Client(base_url=url, headers=BROWSER, timeout=30)
-        self.get("/login/")
-        assert self.post("/login/", customer=customer).status_code == 302
+        self._customer = customer
 
     def __enter__(self) -> Self:
-        self.begin_again()
+        try:
+            self.get("/login/")
+            assert self.post("/login/", customer=self._customer).status_code == 302
+            self.begin_again()
+        except BaseException:
+            self._client.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.begin_again()
-        self._client.close()
+        with self._client:
+            self.begin_again()
 
     def begin_again(self) -> None:
         """Have what the customer began with."""
