@@ -84,7 +84,7 @@ class Stigg:
 
     @property
     def target(self) -> str:
-        """Where the sidecar is asked, such as `127.0.0.1:80`."""
+        """Where the sidecar is asked, as error messages show it."""
         return self._options.target.address
 
     async def get_entitlements(

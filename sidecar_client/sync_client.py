@@ -82,7 +82,7 @@ class SyncStigg:
 
     @property
     def target(self) -> str:
-        """Where the sidecar is asked, such as `127.0.0.1:80`."""
+        """Where the sidecar is asked, as error messages show it."""
         return self._options.target.address
 
     def get_entitlements(
