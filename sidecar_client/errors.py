@@ -1,6 +1,6 @@
 """The error tree of the project, drawn once.
 
-What may go wrong when a sidecar is asked lives here; what an answer means does not.
+What may go wrong when a sidecar is asked lives here; what an answer means does not::
 
     StiggGuardError
     ├── ConfigurationError       you can fix it: the message says how
@@ -32,7 +32,7 @@ class SidecarError(StiggGuardError):
         self.method = method
         """The RPC, such as `GetEntitlement`."""
         self.target = target
-        """Where the sidecar was looked for, such as `127.0.0.1:80`."""
+        """Where the sidecar was looked for, in the words of the client's `target`."""
         self.cause = cause
         """What went wrong, in words."""
         self.code = code
