@@ -27,8 +27,10 @@ class Visitor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._client:
+        try:
             self.begin_again()
+        finally:
+            self._client.close()
 
     def begin_again(self) -> None:
         """Have what the customer began with."""
