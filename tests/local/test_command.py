@@ -80,11 +80,10 @@ def test_taken_port_is_one_error_and_status_2() -> None:
         port = taken.getsockname()[1]
         done = run("sidecar", "run", "--port", str(port))
     assert done.exit_code == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith(
+    assert done.output.startswith(
         f"Error: port {port} on 127.0.0.1 is taken by process {os.getpid()} ("
     )
-    assert len(done.stderr.splitlines()) == 1
+    assert len(done.output.splitlines()) == 1
 
 
 def test_catalog_that_is_wrong_is_told_and_not_served(tmp_path: Path) -> None:
@@ -96,7 +95,7 @@ def test_catalog_that_is_wrong_is_told_and_not_served(tmp_path: Path) -> None:
     ):
         done = run(*arguments)
         assert done.exit_code == 2
-        assert done.stderr.startswith(f"Error: {path}:2: plans[0].entitlements.nope: ")
+        assert done.output.startswith(f"Error: {path}:2: plans[0].entitlements.nope: ")
 
 
 def test_catalog_that_is_fine_is_told(tmp_path: Path) -> None:
