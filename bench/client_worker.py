@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack
 
 from bench.clients import ASYNC, SYNC, AsyncCheck, Check
 
@@ -77,16 +78,18 @@ def _report(result: dict[str, float]) -> None:
 
 
 async def _run_async(name: str, target: str) -> None:
-    check = ASYNC[name](target)
-    while (order := _orders()) is not None:
-        # The loop stands still while it waits for orders: nothing is in flight then.
-        _report(await _async_slice(check, *order))
+    async with AsyncExitStack() as until:
+        check = ASYNC[name](target, until)
+        while (order := _orders()) is not None:
+            # The loop stands still while it waits here: nothing is in flight then.
+            _report(await _async_slice(check, *order))
 
 
 def _run_sync(name: str, target: str) -> None:
-    check = SYNC[name](target)
-    while (order := _orders()) is not None:
-        _report(_sync_slice(check, *order))
+    with ExitStack() as until:
+        check = SYNC[name](target, until)
+        while (order := _orders()) is not None:
+            _report(_sync_slice(check, *order))
 
 
 def main(name: str, target: str) -> None:

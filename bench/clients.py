@@ -1,12 +1,14 @@
 """The clients that are compared, each as one function that makes one check.
 
-Each is made in its own process, by `client_worker`; how they are driven is there.
+Each is made in its own process, by `client_worker`, which drives it and then ends
+`until`, and with it the connection.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -22,11 +24,12 @@ VENDOR_CODE: Final = Path(__file__).resolve().parent.parent / "build/bench/vendo
 _vendor_request: Any = None
 
 
-def stigg(target: str) -> AsyncCheck:
+def stigg(target: str, until: AsyncExitStack) -> AsyncCheck:
     """Our asyncio client, as a user calls it."""
     from sidecar_client import GetEntitlementRequest, Stigg
 
     client = Stigg(target=target, timeout=DEADLINE)
+    until.push_async_callback(client.aclose)
 
     async def check() -> bool:
         request = GetEntitlementRequest(
@@ -37,11 +40,12 @@ def stigg(target: str) -> AsyncCheck:
     return check
 
 
-def sync_stigg(target: str) -> Check:
+def sync_stigg(target: str, until: ExitStack) -> Check:
     """Our synchronous client, as a user calls it."""
     from sidecar_client import GetEntitlementRequest, SyncStigg
 
     client = SyncStigg(target=target, timeout=DEADLINE)
+    until.callback(client.close)
 
     def check() -> bool:
         request = GetEntitlementRequest(
@@ -52,7 +56,7 @@ def sync_stigg(target: str) -> Check:
     return check
 
 
-def raw_aio(target: str) -> AsyncCheck:
+def raw_aio(target: str, until: AsyncExitStack) -> AsyncCheck:
     """grpc.aio with the same channel options, passing the same bytes unread."""
     import grpc.aio
 
@@ -60,6 +64,7 @@ def raw_aio(target: str) -> AsyncCheck:
 
     options = channel_options(round_robin=False)
     channel: Any = grpc.aio.insecure_channel(target, options=options)
+    until.push_async_callback(channel.close)
     call = channel.unary_unary(METHOD)
 
     async def check() -> bool:
@@ -68,7 +73,7 @@ def raw_aio(target: str) -> AsyncCheck:
     return check
 
 
-def raw_sync(target: str) -> Check:
+def raw_sync(target: str, until: ExitStack) -> Check:
     """Synchronous grpcio with the same channel options, passing bytes unread."""
     import grpc
 
@@ -76,6 +81,7 @@ def raw_sync(target: str) -> Check:
 
     options = channel_options(round_robin=False)
     channel: Any = grpc.insecure_channel(target, options=options)
+    until.callback(channel.close)
     call = channel.unary_unary(METHOD)
 
     def check() -> bool:
@@ -107,9 +113,10 @@ def vendor_question(customer: str) -> Any:
     )
 
 
-def vendor(target: str) -> AsyncCheck:
+def vendor(target: str, until: AsyncExitStack) -> AsyncCheck:
     """The vendor's stack: grpclib, betterproto, and its own default of no deadline."""
     stub = vendor_stub(target)
+    until.callback(stub.channel.close)
 
     async def check() -> bool:
         answer = await stub.get_entitlement(vendor_question(CUSTOMER))
@@ -118,12 +125,12 @@ def vendor(target: str) -> AsyncCheck:
     return check
 
 
-ASYNC: Final[dict[str, Callable[[str], AsyncCheck]]] = {
+ASYNC: Final[dict[str, Callable[[str, AsyncExitStack], AsyncCheck]]] = {
     "vendor": vendor,
     "Stigg": stigg,
     "raw aio": raw_aio,
 }
-SYNC: Final[dict[str, Callable[[str], Check]]] = {
+SYNC: Final[dict[str, Callable[[str, ExitStack], Check]]] = {
     "SyncStigg": sync_stigg,
     "raw sync": raw_sync,
 }
