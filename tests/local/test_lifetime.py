@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from sidecar_client.errors import ConfigurationError
-from sidecar_client.local import LocalSidecar
+from sidecar_client.local import LocalSidecar, server
 from sidecar_client.local.service import SidecarService
 from sidecar_client.protocol import sidecar_pb2 as pb
 from sidecar_client.protocol import sidecar_pb2_grpc
@@ -144,6 +144,17 @@ def test_taken_port_is_an_error_that_says_by_what(demo: LocalSidecar) -> None:
     assert f"port {demo.port} on 127.0.0.1 is taken by process" in message
     assert "--port" in message
     assert left(demo, 1), "the first one is not disturbed"
+
+
+def test_port_taken_in_the_last_moment_is_not_shared(
+    demo: LocalSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_it_free(*_: object) -> None:
+        """Somebody takes the port only after we looked."""
+
+    monkeypatch.setattr(server, "check_address", find_it_free)
+    with pytest.raises(ConfigurationError, match=f"{demo.target} cannot be bound"):
+        LocalSidecar(port=demo.port).start()
 
 
 def test_port_of_another_process_is_told_with_its_command() -> None:

@@ -145,8 +145,8 @@ def test_starting_usage_can_be_of_an_earlier_period(serve: Serve) -> None:
         {"team": {"calls": {"limit": 5, "reset_period": "day"}}},
         subscriptions=[{"plan": "team"}],
         usage=[
-            {"feature": "calls", "value": 4, "at": "2023-11-30T23:00:00Z"},
             {"feature": "calls", "value": 1},
+            {"feature": "calls", "value": 4, "at": "2023-11-30T23:00:00Z"},
         ],
     )
     assert current(sidecar, "calls", "c") == 1
