@@ -19,7 +19,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Final
 
-from sidecar_client.errors import ConfigurationError
+from sidecar_client.errors import ConfigurationError, SidecarUnavailable
 from sidecar_client.lease import Lease, connect
 from sidecar_client.options import LocalSidecarOptions
 from sidecar_client.processes import PerProcess
@@ -29,6 +29,7 @@ HOST: Final = "127.0.0.1"
 START_WAIT: Final = 10.0
 """Seconds a local sidecar may take until it serves."""
 _LEAVING_WAIT: Final = 3.0
+_REVIVAL_PAUSE: Final = 0.25
 _POLL: Final = 0.02
 _SHOWN_LINES: Final = 12
 
@@ -37,14 +38,36 @@ _logger: Final = logging.getLogger("sidecar_client")
 _turn: Final = PerProcess(threading.Lock)
 
 
-class _Held:
-    """The lease of one process."""
+class _Revival:
+    """A sidecar being brought back, in a thread of its own: requests do not wait."""
 
-    __slots__ = ("lease", "lock")
+    __slots__ = ("ended", "error", "since")
+
+    def __init__(self) -> None:
+        self.since = time.monotonic()
+        self.ended = threading.Event()
+        self.error: ConfigurationError | None = None
+
+    @property
+    def may_be_tried_again(self) -> bool:
+        """Whether it ended, and not just now."""
+        return self.ended.is_set() and time.monotonic() - self.since > _REVIVAL_PAUSE
+
+
+class _Held:
+    """The lease of one process, and the way to the next when its sidecar ended."""
+
+    __slots__ = ("has_served", "lease", "lock", "revival")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.lease: Lease | None = None
+        self.has_served = False
+        self.revival: _Revival | None = None
+
+    def serves(self) -> bool:
+        """Whether there is a lease, of a sidecar that lives."""
+        return self.lease is not None and self.lease.is_held
 
 
 class LocalChild:
@@ -60,24 +83,63 @@ class LocalChild:
     @property
     def is_attached(self) -> bool:
         """Whether this process holds a lease of a sidecar that lives."""
-        lease = self._held.get().lease
-        return lease is not None and lease.is_held
+        return self._held.get().serves()
 
-    def attach(self) -> None:
-        """Share the running sidecar, or start one; waits until it serves.
+    def attach(self, method: str, deadline: float) -> float:
+        """Share the running sidecar, or start one; returns what the call has left.
 
-        Raises `ConfigurationError` with what it said when it cannot.
+        The first time it waits until the sidecar serves, whatever the deadline, and
+        raises `ConfigurationError` with what it said when it cannot. When a sidecar
+        that served has ended, another is started beside the calls: they wait for it
+        until their deadline, then raise `SidecarUnavailable`.
         """
         held = self._held.get()
+        begin = time.monotonic()
         with held.lock:
-            if not self.is_attached:
+            if held.serves():
+                return deadline
+            if not held.has_served:
                 held.lease = _attach(self._options)
+                held.has_served = True
+                return deadline
+            revival = self._revival(held)
+        revival.ended.wait(deadline)
+        left = deadline - (time.monotonic() - begin)
+        if held.serves() and left > 0:
+            return left
+        raise SidecarUnavailable(
+            method=method,
+            target=f"{HOST}:{self._options.port}",
+            cause=f"the local sidecar ended; {revival.error or 'another one starts'}",
+            code="UNAVAILABLE",
+        )
+
+    def _revival(self, held: _Held) -> _Revival:
+        revival = held.revival
+        if revival is None or revival.may_be_tried_again:
+            revival = held.revival = _Revival()
+            threading.Thread(
+                target=self._revive, args=(held, revival), daemon=True
+            ).start()
+        return revival
+
+    def _revive(self, held: _Held, revival: _Revival) -> None:
+        try:
+            lease = _attach(self._options)
+        except ConfigurationError as error:
+            revival.error = error
+        else:
+            held.lease = lease
+        finally:
+            revival.since = time.monotonic()
+            revival.ended.set()
 
     def release(self) -> None:
         """Give the lease back; the sidecar ends with the last one."""
         held = self._held.get()
         with held.lock:
             lease, held.lease = held.lease, None
+            held.has_served = False
         if lease is not None:
             lease.release()
 

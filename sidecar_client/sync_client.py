@@ -188,7 +188,7 @@ class SyncStigg:
         deadline = self._conversation.deadline(method, timeout)
         if self._child is not None and not self._child.is_attached:
             green.prepare_sync()
-            self._child.attach()
+            deadline = self._child.attach(method.name, deadline)
         answer = self._transport().call(method.path, payload, deadline)
         return self._conversation.decode(method, answer)
 

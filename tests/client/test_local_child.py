@@ -23,6 +23,9 @@ from sidecar_client import (
     LocalSidecarConfig,
     RedisOptions,
     ReportUsageRequest,
+    SidecarError,
+    SidecarTimeout,
+    SidecarUnavailable,
     Stigg,
     SyncStigg,
     child,
@@ -120,6 +123,47 @@ def test_a_sidecar_that_died_is_started_again(port: int) -> None:
         eventually(lambda: pid not in sidecars(port), "it was not killed")
         eventually(lambda: _answers(stigg), "it was not started again")
         assert sidecars(port) != [pid]
+
+
+async def test_a_sidecar_that_cannot_come_back_costs_no_call_its_deadline(
+    port: int,
+) -> None:
+    with SyncStigg(local_sidecar_port=port) as stigg, socket.socket() as taker:
+        asynchronous = Stigg(local_sidecar_port=port)
+        assert usage(stigg) == 3
+        await asynchronous.get_metered_entitlement(TEMPLATES, timeout=10)
+        (pid,) = sidecars(port)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: pid not in sidecars(port), "it was not killed")
+        taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        eventually(lambda: _took(taker, port), "its port was not let go")
+        begin = time.monotonic()
+        with pytest.raises((SidecarUnavailable, SidecarTimeout)):
+            stigg.get_metered_entitlement(TEMPLATES, timeout=0.3)
+        with pytest.raises((SidecarUnavailable, SidecarTimeout)):
+            await asynchronous.get_metered_entitlement(TEMPLATES, timeout=0.3)
+        assert time.monotonic() - begin < 2
+        eventually(lambda: "is taken" in _refusal(stigg), "the cause is not told")
+        taker.close()
+        eventually(lambda: _answers(stigg), "it was not started again")
+        await asynchronous.aclose()
+
+
+def _took(taker: socket.socket, port: int) -> bool:
+    try:
+        taker.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    taker.listen()
+    return True
+
+
+def _refusal(stigg: SyncStigg) -> str:
+    try:
+        stigg.get_metered_entitlement(TEMPLATES, timeout=0.3)
+    except SidecarError as error:
+        return str(error)
+    return ""
 
 
 def _answers(stigg: SyncStigg) -> bool:
