@@ -84,6 +84,20 @@ proto: $(READY)  ## generate the protocol's Python code
 		build/proto/stigg/sidecar/v1/*.py
 	@cp build/proto/stigg/sidecar/v1/* $(PROTOCOL)/
 
+BENCH := .venv-bench/bin/python
+BENCH_READY := .venv-bench/.ready
+
+$(BENCH_READY): $(READY) requirements/bench.txt
+	@test -x $(BENCH) || $(PYTHON) -m venv .venv-bench
+	@echo "Installing what the bench needs into .venv-bench ..."
+	@$(UV) pip install --quiet --python $(BENCH) -r requirements/bench.txt
+	@$(UV) pip install --quiet --python $(BENCH) --no-deps -e .
+	@touch $(BENCH_READY)
+
+.PHONY: bench
+bench: $(BENCH_READY)  ## measure clients and guards (ARGS=--quick: two minutes)
+	@$(BENCH) -m bench $(ARGS)
+
 .PHONY: lock
 lock: $(READY)  ## resolve the dependencies anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-header \
@@ -92,3 +106,6 @@ lock: $(READY)  ## resolve the dependencies anew
 	$(UV) pip compile --quiet --python-version 3.11 --no-header \
 		--no-emit-index-url --all-extras --group test --upgrade \
 		--resolution lowest-direct -o requirements/oldest.txt pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-header \
+		--no-emit-index-url --all-extras -c requirements/dev.txt --upgrade \
+		-o requirements/bench.txt pyproject.toml requirements/bench.in

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -40,6 +41,10 @@ def test_a_fork_amid_calls_breaks_neither_child_nor_parent() -> None:
     assert lines_of("busy") == [*OF_CHILD * 5, "parent sync allowed"]
 
 
+@pytest.mark.skipif(
+    tuple(map(int, version("grpcio").split(".")[:2])) < (1, 85),
+    reason="older grpcio may abort the child of a fork inside a loop: seen on 1.68.1",
+)
 def test_a_fork_inside_an_event_loop_breaks_neither_child_nor_parent() -> None:
     assert lines_of("idle_loop") == [*OF_CHILD, "parent async allowed"]
 
