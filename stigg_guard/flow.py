@@ -30,7 +30,10 @@ from stigg_guard.view import CustomerResolver, OnDenied, ViewSpec, completed
 UNMETERED_METHODS = frozenset({"HEAD", "OPTIONS"})
 
 
-@dataclass(frozen=True, slots=True)
+# The steps live for one turn of a request; freezing them would cost it a microsecond.
+
+
+@dataclass(slots=True)
 class Ask:
     """Ask the sidecar; the outcome is an `Answer` or `NoAnswer`."""
 
@@ -38,7 +41,7 @@ class Ask:
     question: Question
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """Call a user's function with the request; the outcome is what it returned."""
 
@@ -46,21 +49,21 @@ class Call:
     request: object
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
     """Report usage; the outcome is None when acknowledged, else `NoAnswer`."""
 
     measurement: Measurement
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Proceed:
     """Let the view run; the outcome is its status, None when it did not finish."""
 
     decisions: tuple[Decision, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Denied:
     """The end of a request that may not go on."""
 
@@ -110,7 +113,7 @@ class Ground(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Admission:
     """A view that may run: why, and the rest of its conversation, still to be had."""
 
