@@ -8,7 +8,13 @@ import httpx
 import pytest
 
 from example_project.welcome import ARCHIVED, ESSENTIALS, FREE
-from tests.example.application import BIN, PYTHON, Application, running
+from tests.example.application import (
+    BIN,
+    PYTHON,
+    Application,
+    eventually,
+    running,
+)
 
 FLASK = [
     PYTHON,
@@ -50,9 +56,13 @@ def test_routes_answer_each_customer_by_its_plan(
             assert status(application, "POST", "/uploads", customer) == expected
         statuses = [status(application, "POST", "/templates") for _ in range(4)]
         assert statuses == [201, 201, 201, 402]
-        # A local sidecar that dies is replaced; no request fails meanwhile.
+        # A local sidecar that dies is replaced; fallbacks answer meanwhile.
         application.kill_sidecar()
-        statuses = [status(application, "GET", "/domain", FREE) for _ in range(5)]
-        assert statuses == [402] * 5
+
+        def answers() -> set[int]:
+            return {status(application, "GET", "/domain", FREE) for _ in range(5)}
+
+        assert answers() <= {200, 402}
+        eventually(lambda: answers() == {402}, "the sidecar's verdict is back")
         assert status(application, "POST", "/templates") == 201
         assert len(application.sidecars()) == 1
