@@ -24,18 +24,22 @@ setup: $(READY)  ## make .venv with everything in it
 demo: $(READY)  ## run the example application (FRAMEWORK=django, flask or fastapi)
 	@$(BIN)/python -m example_project $(FRAMEWORK)
 
-# The browser of the example project's test: Debian's, installed when that is allowed.
-.PHONY: browser
-browser:
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+# What tests need of the system: a browser for the example project, `ip` to cut a cable.
+# Debian's packages, installed when that is allowed.
+PROGRAMS := chromium chromedriver ip
+PACKAGES := chromium chromium-driver iproute2
+
+.PHONY: system
+system:
+	@for name in $(PROGRAMS); do command -v $$name >/dev/null || missing=1; done; \
+	test -z "$$missing" || { \
 		test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& echo "Installing chromium and chromium-driver ..." \
-		&& apt-get update -qq && apt-get install -y -qq chromium chromium-driver \
-			>/dev/null; \
-	} || echo "chromium and chromedriver are missing: the browser test cannot run"
+		&& echo "Installing $(PACKAGES) ..." && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null; \
+	} || echo "Not all of $(PROGRAMS) are here: the tests that need them cannot run"
 
 .PHONY: test
-test: $(READY) browser  ## run the tests
+test: $(READY) system  ## run the tests
 	@$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: check

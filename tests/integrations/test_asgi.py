@@ -240,7 +240,7 @@ def test_settings_beside_a_guard_are_refused() -> None:
 
 
 def test_setting_that_does_not_exist_is_refused_by_name() -> None:
-    message = r'\(timout=...\) is not .* Did you mean StiggGuardMiddleware.timeout='
+    message = r"\(timout=...\) is not .* Did you mean StiggGuardMiddleware.timeout="
     with pytest.raises(ConfigurationError, match=message):
         StiggGuardMiddleware(hello, timout=1)
 
