@@ -36,7 +36,7 @@ class Settings:
     """
 
     target: str = "127.0.0.1:80"
-    """`host:port`, `unix:/path`, `dns:///name:port`, or `local` to start a sidecar."""
+    """Where the sidecar listens, or `local` to start one; its forms are a client's."""
     customer: CustomerResolver | None = None
     """Request to customer id, Subject or None; sync or async; or its dotted path."""
     timeout: float = 0.25
