@@ -58,7 +58,7 @@ async def test_change_out_of_range_changes_nothing(
     await store.apply([put(A, 3)])
     with pytest.raises(UsageOutOfRange) as caught:
         await store.apply([add(B, 1), add(A, bad)])
-    assert caught.value.change == add(A, bad)
+    assert repr(caught.value.change) == repr(add(A, bad))  # nan equals nothing
     assert await store.read([A, B]) == [3, 0]
 
 
