@@ -94,7 +94,10 @@ class GrpcTransport:
 
     def _take_place(self, wait: float) -> bool:
         try:
-            self._places.get(wait > 0, wait)
+            if wait > 0:
+                self._places.get(timeout=wait)
+            else:
+                self._places.get_nowait()
         except queue.Empty:
             return False
         return True
