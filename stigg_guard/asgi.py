@@ -97,7 +97,10 @@ class StiggGuardMiddleware:
         watch = _http_send if is_http else _websocket_send
         try:
             specs = self._ruled(scope)
-            if specs:
+            if specs and exchange.scope.is_preflight:
+                # CORS may be handled inside; a body is nothing that it needs.
+                send = _bodiless_send(send)
+            elif specs:
                 await exchange.admit(specs, self.connection(scope))
             await self.app(scope, receive, watch(exchange, send))
         except AccessDenied as error:
@@ -155,6 +158,21 @@ def route_path(scope: Mapping[str, Any]) -> str:
     if root and (path == root or path.startswith(f"{root}/")):
         path = path[len(root) :]
     return path.removesuffix("\n")
+
+
+def _bodiless_send(send: Send) -> Send:
+    async def bodiless_send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, b"0" if name.lower() == b"content-length" else value)
+                for name, value in message.get("headers", ())
+            ]
+            message = {**message, "headers": headers}
+        elif message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return bodiless_send
 
 
 def _http_send(exchange: Exchange, send: Send) -> Send:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
+Key: TypeAlias = tuple[Hashable, Hashable]
+"""Whom a call is about, and what it asks."""
 
 
 class _Flight(Generic[T]):
@@ -32,9 +34,9 @@ class Flights(Generic[T]):
     """Calls of threads. A leader's error is raised in every thread that waited."""
 
     def __init__(self) -> None:
-        self._flights: dict[Hashable, _Flight[T]] = {}
+        self._flights: dict[Key, _Flight[T]] = {}
 
-    def share(self, key: Hashable, call: Callable[[], T]) -> T:
+    def share(self, key: Key, call: Callable[[], T]) -> T:
         """The outcome of `call`, or that of an equal call which is under way."""
         mine: _Flight[T] = _Flight()
         flight = self._flights.setdefault(key, mine)  # atomic
@@ -46,16 +48,23 @@ class Flights(Generic[T]):
             raise flight.error
         return flight.outcome  # type: ignore[return-value]  # set before the release
 
-    def _lead(self, key: Hashable, flight: _Flight[T], call: Callable[[], T]) -> T:
+    def _lead(self, key: Key, flight: _Flight[T], call: Callable[[], T]) -> T:
         try:
             outcome = flight.outcome = call()
         except BaseException as error:
             flight.error = error
             raise
         finally:
-            self._flights.pop(key, None)  # a fork may have emptied it
+            if self._flights.get(key) is flight:
+                self._flights.pop(key, None)
             flight.under_way.release()
         return outcome
+
+    def part(self, whom: Hashable) -> None:
+        """Share no call about somebody that began before now: things have changed."""
+        for key in list(self._flights):
+            if key[0] == whom:
+                self._flights.pop(key, None)
 
     def forget(self) -> None:
         """Forget calls under way: after a fork their threads are not there."""
@@ -66,9 +75,11 @@ class AsyncFlights(Generic[T]):
     """Calls of tasks, per event loop. A cancelled leader hands over to a follower."""
 
     def __init__(self) -> None:
-        self._flights: dict[Hashable, asyncio.Future[T]] = {}
+        self._flights: dict[
+            tuple[asyncio.AbstractEventLoop, Key], asyncio.Future[T]
+        ] = {}
 
-    async def share(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
+    async def share(self, key: Key, call: Callable[[], Awaitable[T]]) -> T:
         """The outcome of `call`, or that of an equal call which is under way."""
         loop = asyncio.get_running_loop()
         place = (loop, key)
@@ -83,7 +94,7 @@ class AsyncFlights(Generic[T]):
 
     async def _lead(
         self,
-        place: Hashable,
+        place: tuple[asyncio.AbstractEventLoop, Key],
         flight: asyncio.Future[T],
         call: Callable[[], Awaitable[T]],
     ) -> T:
@@ -100,7 +111,14 @@ class AsyncFlights(Generic[T]):
             flight.set_result(outcome)
             return outcome
         finally:
-            self._flights.pop(place, None)  # a fork may have emptied it
+            if self._flights.get(place) is flight:
+                self._flights.pop(place, None)
+
+    def part(self, whom: Hashable) -> None:
+        """Share no call about somebody that began before now: things have changed."""
+        for place in list(self._flights):
+            if place[1][0] == whom:
+                self._flights.pop(place, None)
 
     def forget(self) -> None:
         """Forget calls under way: after a fork their loop is not there."""

@@ -94,11 +94,16 @@ class GuardCore:
         self.counts["unanswered"] += 1
         self._outage.unanswered(reply)
 
+    def reported(self, measurement: Measurement) -> None:
+        """Answers under way may be from before: nobody who asks now shares them."""
+        self.flights.part(measurement.subject)
+        self.async_flights.part(measurement.subject)
+
     def unreported(self, measurement: Measurement, reply: NoAnswer) -> None:
         """Count usage that was not acknowledged, and log it in full."""
         self.counts["unreported"] += 1
         logger.error(
-            "Usage was not acknowledged: feature %s, %s %g, customer %s, resource %s:"
+            "Usage was not acknowledged: feature %s, %s %g, customer %r, resource %r:"
             " %s",
             measurement.feature_id,
             measurement.update,

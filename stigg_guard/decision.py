@@ -20,7 +20,7 @@ Source: TypeAlias = Literal[
 
 
 class Reason(StrEnum):
-    """Why access was denied: the sidecar's reasons and three of our own.
+    """Why access was denied: the sidecar's reasons and some of our own.
 
     The names are those of the protocol's `AccessDeniedReason` without its prefix. A
     number that is not known yet is `UNKNOWN`, with the number on the decision.
@@ -46,6 +46,8 @@ class Reason(StrEnum):
     """Ours: a numeric feature's value is below `at_least`."""
     NO_CUSTOMER = "NO_CUSTOMER"
     """Ours: no customer could be resolved from the request."""
+    PREFLIGHT = "PREFLIGHT"
+    """Ours: a CORS preflight, which is answered without running the view."""
     NO_VERDICT = "NO_VERDICT"
     """Ours: the sidecar gave no verdict, and the policy is to deny."""
 

@@ -97,11 +97,13 @@ def meter_spec(
     """What `meters_usage` says of a view."""
     _check_parentheses("meters_usage", feature_id)
     check_choice("update", update, ("delta", "set"))
-    fixed = () if dimensions is None or callable(dimensions) else dimensions
+    fixed: Mapping[str, Dimension] = {}
+    if dimensions is not None and not callable(dimensions):
+        fixed = dimensions
     need = Requirement(
         feature_id=feature_id,
         usage=None if callable(value) else check_units("value", value),
-        metering=Metering(update=update, dimensions=as_dimensions(dict(fixed))),
+        metering=Metering(update=update, dimensions=as_dimensions(fixed)),
         fallback=as_fallback(fallback),
         on_unavailable=on_unavailable,
     )
@@ -279,9 +281,17 @@ def specs_of(view: object) -> tuple[ViewSpec, ...]:
     return getattr(view, SPECS, ())
 
 
-def is_exempt(view: object) -> bool:
-    """Whether a view is exempt from the URL rules."""
-    return bool(getattr(view, EXEMPT, False))
+def is_exempt(view: object, method: str | None = None) -> bool:
+    """Whether a view, or its class's handler of a method, is exempt from the rules."""
+    if getattr(view, EXEMPT, False):
+        return True
+    owner = getattr(view, "view_class", None)  # as Django and Flask name it
+    if owner is None or method is None:
+        return False
+    handler = getattr(owner, method.lower(), None)
+    if handler is None and method == "HEAD":
+        handler = getattr(owner, "get", None)
+    return bool(getattr(handler, EXEMPT, False))
 
 
 def check_view(name: str, view: object) -> None:
@@ -302,7 +312,7 @@ def check_on_denied(on_denied: Any) -> Any:
     if on_denied is None or callable(on_denied):
         return on_denied
     by_reason: dict[Reason, Any] | None = None
-    if isinstance(on_denied, Mapping):
+    if isinstance(on_denied, Mapping) and on_denied:
         given: dict[Any, Any] = dict(on_denied)  # pyright: ignore[reportUnknownArgumentType]
         try:
             by_reason = {Reason(reason): status for reason, status in given.items()}
@@ -357,4 +367,6 @@ def _function(name: str, value: Any) -> Any:
 
 
 def _resource(value: Any) -> Any:
+    if value == "":
+        raise ValueError('resource is ""; give a resource\'s id or leave it out.')
     return value if isinstance(value, str) else _function("resource", value)

@@ -81,6 +81,7 @@ TABLE: Final[Mapping[Reason, Row]] = {
     Reason.NO_CUSTOMER: Row(
         403, "No account", "This request does not belong to an account."
     ),
+    Reason.PREFLIGHT: Row(200, "Preflight", "The view was not run."),
     Reason.NO_VERDICT: Row(
         503, "Try again shortly", "Access could not be checked just now."
     ),
@@ -186,7 +187,9 @@ class DenialPolicy:
         if status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = 'Session realm="account"'
         location = self._location(decision, status)
-        if not prefers_html(accept):
+        if status < HTTPStatus.BAD_REQUEST:
+            body = b""  # a preflight
+        elif not prefers_html(accept):
             headers["Content-Type"] = PROBLEM_TYPE
             body = json.dumps(problem).encode()
         elif location is not None:
@@ -203,7 +206,8 @@ class DenialPolicy:
         return (feature and feature.upgrade_url) or self.upgrade_url
 
     def _location(self, decision: Decision, status: int) -> str | None:
-        if decision.reason is Reason.NO_CUSTOMER and self.no_customer == "login":
+        logs_in = self.no_customer == "login" and status == HTTPStatus.UNAUTHORIZED
+        if decision.reason is Reason.NO_CUSTOMER and logs_in:
             return self.login_url
         if self.html == "redirect" and status == HTTPStatus.PAYMENT_REQUIRED:
             return self._upgrade_url(decision)

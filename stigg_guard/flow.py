@@ -7,7 +7,8 @@ out, sync or async, is `guard`.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any, Protocol, TypeAlias
 
 from stigg_guard.decision import Answer, Decision, NoAnswer, Reason
@@ -104,6 +105,10 @@ class Ground(Protocol):
         """Take note that the sidecar gave no verdict."""
         ...
 
+    def reported(self, measurement: Measurement) -> None:
+        """Take note that usage was acknowledged: what was asked before is old."""
+        ...
+
     def unreported(self, measurement: Measurement, reply: NoAnswer) -> None:
         """Take note that usage could not be reported."""
         ...
@@ -138,6 +143,9 @@ class RequestScope:
     subject_is_known: bool = False
     used: float | None = None
     admissions: list[Admission] = field(default_factory=list[Admission])
+    taken: dict[tuple[Subject, str], float] = field(
+        default_factory=dict[tuple[Subject, str], float]
+    )
     answers: dict[tuple[Subject, Question], Answer | NoAnswer] = field(
         default_factory=dict[tuple[Subject, Question], Answer | NoAnswer]
     )
@@ -164,11 +172,15 @@ def view_flow(
 ) -> Generator[Step, Any, Denied | None]:
     """A guarded view: every spec is met, then the view runs, then usage is reported.
 
-    Preflights go through unasked; HEAD and OPTIONS are checked and never metered.
+    HEAD and OPTIONS are checked and never metered. A preflight is answered without
+    asking and without running the view, and so is OPTIONS to a metered view: it would
+    have for nothing what others pay for.
     """
+    if specs and _is_answered_at_once(specs, scope):
+        return Denied(_preflight(specs[0]), HTTPStatus.OK.value)
     decisions: list[Decision] = []
     taken: list[tuple[ViewSpec, Decision]] = []
-    for spec in () if scope.is_preflight else specs:
+    for spec in specs:
         if spec.exempt_when is not None and (
             yield Call(spec.exempt_when, scope.request)
         ):
@@ -185,6 +197,23 @@ def view_flow(
             if spec.when(status):
                 yield from report_flow(decision, scope, ground)
     return None
+
+
+def _is_answered_at_once(specs: tuple[ViewSpec, ...], scope: RequestScope) -> bool:
+    if scope.method != "OPTIONS":
+        return False
+    needs = [leaf for spec in specs for leaf in leaves(spec.need)]
+    return scope.is_preflight or any(need.metering is not None for need in needs)
+
+
+def _preflight(spec: ViewSpec) -> Decision:
+    return Decision(
+        allowed=False,
+        requirement=leaves(spec.need)[0],
+        subject=None,
+        reason=Reason.PREFLIGHT,
+        source="guard",
+    )
 
 
 def _spec_flow(
@@ -213,7 +242,24 @@ def _spec_flow(
             update=need.metering.update, dimensions=as_dimensions(found)
         )
         need = completed(need, metering=metering)
+    if isinstance(need, Requirement) and need.metering is not None:
+        return (yield from _units_flow(subject, need, scope, ground))
     return (yield from decide(subject, need, scope, ground))
+
+
+def _units_flow(
+    subject: Subject, requirement: Requirement, scope: RequestScope, ground: Ground
+) -> Generator[Step, Any, Decision]:
+    """Units of a metered view, on top of those that this request takes already."""
+    place = (subject, requirement.name)
+    taken = scope.taken.get(place, 0)
+    asked = requirement
+    if taken:
+        asked = replace(requirement, usage=taken + (requirement.usage or 0))
+    decision = yield from check_flow(subject, asked, scope, ground)
+    if decision.allowed:
+        scope.taken[place] = taken + (requirement.usage or 0)
+    return replace(decision, requirement=requirement) if taken else decision
 
 
 def _subject_flow(
@@ -229,7 +275,7 @@ def _subject_flow(
     resource = spec.resource
     if not isinstance(resource, str):
         resource = yield Call(resource, scope.request)
-    return Subject(subject.customer_id, resource)
+    return Subject(subject.customer_id, resource or None)
 
 
 def _request_subject_flow(
@@ -349,5 +395,8 @@ def report_flow(
     )
     reply = yield Report(measurement)
     scope.answers.clear()
-    if reply is not None:
+    scope.taken.clear()
+    if reply is None:
+        ground.reported(measurement)
+    else:
         ground.unreported(measurement, reply)

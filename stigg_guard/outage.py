@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Final
 
 from stigg_guard.decision import NoAnswer
 
 logger = logging.getLogger("stigg_guard")
+
+SECONDS_BETWEEN_REFUSALS: Final = 10.0
 
 
 class Outage:
@@ -19,7 +22,8 @@ class Outage:
     def __init__(self) -> None:
         self._since: float | None = None
         self._unanswered = 0
-        self._refusals: set[str] = set()
+        self._refused_at = float("-inf")
+        self._refusals = 0
 
     def unanswered(self, reply: NoAnswer) -> None:
         """Note a missing verdict; only the first of an outage is logged."""
@@ -48,6 +52,14 @@ class Outage:
         )
 
     def _refused(self, reply: NoAnswer) -> None:
-        if reply.cause not in self._refusals and len(self._refusals) < 1000:
-            self._refusals.add(reply.cause)
-            logger.error("The sidecar refused a question: %s.", reply.cause)
+        """Log a refusal, at most one in a while: anybody may send bad ids."""
+        self._refusals += 1
+        now = time.monotonic()
+        if now - self._refused_at < SECONDS_BETWEEN_REFUSALS:
+            return
+        more, self._refusals, self._refused_at = self._refusals - 1, 0, now
+        logger.error(
+            "The sidecar refused a question: %.500s (%d more since the last such line)",
+            reply.cause,
+            more,
+        )

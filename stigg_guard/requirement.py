@@ -158,27 +158,56 @@ def as_fallback(fallback: Fallback | bool | None) -> Fallback | None:
 
 def as_values(values: Iterable[str]) -> tuple[str, ...]:
     """Enum values as written by a user; a lone string is one value, not its letters."""
-    return (values,) if isinstance(values, str) else tuple(values)
+    if isinstance(values, str):
+        return (values,)
+    if not isinstance(values, Iterable):
+        raise ValueError(f'values is {values!r}; give a list, such as ["eu"].')
+    return tuple(values)
 
 
 def as_dimensions(
     dimensions: Mapping[str, Dimension],
 ) -> tuple[tuple[str, Dimension], ...]:
     """Dimensions as written by a user: names, and strings, numbers or booleans."""
+    if not isinstance(dimensions, Mapping):
+        raise ValueError(f"dimensions is {dimensions!r}; give a mapping of names.")
     for name, value in dimensions.items():
         if not isinstance(name, str) or not isinstance(value, str | int | float | bool):
             raise ValueError(
                 f"dimension {name!r} is {value!r}; use a string name with a string,"
                 " number or boolean."
             )
+        if not _can_be_sent(name) or not _can_be_sent(value):
+            raise ValueError(
+                f"dimension {name!r} cannot be sent; use finite numbers and text that"
+                " is valid UTF-8."
+            )
     return tuple(dimensions.items())
+
+
+def _can_be_sent(value: Dimension) -> bool:
+    if not isinstance(value, str):
+        return is_finite(value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_finite(number: float) -> bool:
+    """Whether a number is finite and fits the wire's double."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def check_units(name: str, value: object) -> float:
     """A number of units: finite and not negative, never a bool or a string."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} is {value!r}; give a number of units, such as 1.")
-    if not math.isfinite(value) or value < 0:
+    if not is_finite(value) or value < 0:
         raise ValueError(
             f"{name} is {value!r}; give a finite number that is 0 or more."
         )

@@ -22,13 +22,17 @@ _PLACEHOLDER: Final = re.compile(
     r"<(?:(?P<before>\w+)(?:\([^)]*\))?:)?\w+>|\{\w+(?::(?P<after>\w+))?\}"
 )
 _PATTERNS: Final = {
-    "int": r"-?[0-9]+",
-    "float": r"-?[0-9]+(?:\.[0-9]+)?",
+    # All digits that frameworks take for one: what they route here is meant.
+    "int": r"-?\d+",
+    "float": r"-?\d+(?:\.\d+)?",
     "path": r".+",
     "uuid": r"[0-9a-fA-F-]{32,36}",
+    "slug": r"[-\w]+",
+    **dict.fromkeys(("str", "string", "any"), r"[^/]+"),
 }
+_UNKNOWN: Final = r".+"
+"""A converter of the application's own may take slashes: rather too much."""
 _EXAMPLES: Final = {"uuid": "00000000-0000-4000-8000-000000000000"}
-_SEGMENT: Final = r"[^/]+"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +53,24 @@ class Rule:
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", compile_template(self.path))
 
-    def matches(self, method: str, path: str) -> bool:
-        """Whether the rule holds for a request; a WebSocket handshake is a GET."""
+    def matches(self, method: str, path: str, route: str | None = None) -> bool:
+        """Whether the rule holds for a request; a WebSocket handshake is a GET.
+
+        `route` is the template of the route that the framework chose, where it is
+        known: a rule written like it holds whatever the path looks like.
+        """
         if self.methods is not None and method not in self.methods:
             return False
-        return self.pattern.fullmatch(path) is not None
+        return route == self.path or self.pattern.fullmatch(path) is not None
 
 
-def matching(rules: Iterable[Rule], method: str, path: str) -> tuple[ViewSpec, ...]:
+def matching(
+    rules: Iterable[Rule], method: str, path: str, route: str | None = None
+) -> tuple[ViewSpec, ...]:
     """What the rules ask of a request, in their order; all that match apply."""
-    return in_order(tuple(rule.spec for rule in rules if rule.matches(method, path)))
+    return in_order(
+        tuple(rule.spec for rule in rules if rule.matches(method, path, route))
+    )
 
 
 def rule_methods(methods: Collection[str] | None) -> frozenset[str] | None:
@@ -89,20 +101,16 @@ def compile_template(path: object) -> re.Pattern[str]:
             f'path is {path!r}; write a template that begins with "/", such as'
             ' "/api/reports/<int:id>/".'
         )
-    if path in ("/*", "/**"):
-        raise ValueError(
-            f'path is "{path}", which matches every request; name the part of the'
-            " site that the rule is for."
-        )
     stem = path.rstrip("*")
-    pattern, end = "", 0
+    pattern, end, is_open = "", 0, stem != path
     for placeholder in _PLACEHOLDER.finditer(stem):
         kind = placeholder["before"] or placeholder["after"] or "str"
         pattern += _literal(stem[end : placeholder.start()], path)
-        pattern += _PATTERNS.get(kind, _SEGMENT)
+        pattern += _PATTERNS.get(kind, _UNKNOWN)
+        is_open |= kind == "path"
         end = placeholder.end()
     pattern += _literal(stem[end:], path)
-    if not _PLACEHOLDER.sub("", stem).strip("/") and ".+" in pattern:
+    if is_open and not _PLACEHOLDER.sub("", stem).strip("/"):
         raise ValueError(
             f'path is "{path}", which matches every request; name the part of the'
             " site that the rule is for."

@@ -6,7 +6,6 @@ Which settings there are, and where they come from, lives in `settings`.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -16,7 +15,7 @@ from sidecar_client.errors import ConfigurationError
 from sidecar_client.target import parse_target
 from stigg_guard.decision import Reason
 from stigg_guard.denial import FeatureSettings
-from stigg_guard.requirement import as_fallback
+from stigg_guard.requirement import as_fallback, is_finite
 from stigg_guard.rule_settings import read_rules
 
 
@@ -57,7 +56,7 @@ def seconds(value: Any) -> float:
     """A time that is 0 or more."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Wrong("use a number of seconds")
-    if not math.isfinite(value) or value < 0:
+    if not is_finite(value) or value < 0:
         raise Wrong("use a finite number of seconds that is 0 or more")
     return float(value)
 

@@ -34,7 +34,13 @@ _REASONS: Final = {
 # What the sidecar answers when it finds fault with this very question: asking about
 # another customer or feature may well work, so it is no outage.
 _FAULTS: Final = frozenset(
-    {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "OUT_OF_RANGE"}
+    {
+        "INVALID_ARGUMENT",
+        "NOT_FOUND",
+        "FAILED_PRECONDITION",
+        "OUT_OF_RANGE",
+        "RESOURCE_EXHAUSTED",  # rejected, not unavailable: larger than a message may be
+    }
 )
 
 
@@ -52,14 +58,14 @@ class SyncSidecar:
                 return read_answer(v2.entitlement)
             request = feature_request(subject, question)
             return read_answer(self.client.get_entitlement(request))
-        except SidecarError as error:
+        except (SidecarError, ValueError) as error:
             return no_answer(error)
 
     def report(self, measurement: Measurement) -> NoAnswer | None:
         """Report usage; None once it is acknowledged."""
         try:
             self.client.report_usage(usage_request(measurement))
-        except SidecarError as error:
+        except (SidecarError, ValueError) as error:
             return no_answer(error)
         return None
 
@@ -83,14 +89,14 @@ class AsyncSidecar:
                 return read_answer(v2.entitlement)
             request = feature_request(subject, question)
             return read_answer(await self.client.get_entitlement(request))
-        except SidecarError as error:
+        except (SidecarError, ValueError) as error:
             return no_answer(error)
 
     async def report(self, measurement: Measurement) -> NoAnswer | None:
         """Report usage; None once it is acknowledged."""
         try:
             await self.client.report_usage(usage_request(measurement))
-        except SidecarError as error:
+        except (SidecarError, ValueError) as error:
             return no_answer(error)
         return None
 
@@ -99,8 +105,10 @@ class AsyncSidecar:
         await self.client.aclose()
 
 
-def no_answer(error: SidecarError) -> NoAnswer:
-    """A failed call as a value."""
+def no_answer(error: SidecarError | ValueError) -> NoAnswer:
+    """A failed call as a value; a `ValueError` says that it cannot even be written."""
+    if isinstance(error, ValueError):
+        return NoAnswer(cause=f"it cannot be sent: {error!r}", refused=True)
     refused = isinstance(error, SidecarRejected) and error.code in _FAULTS
     return NoAnswer(cause=str(error), refused=refused)
 

@@ -57,11 +57,12 @@ class ViewSpec:
         )
 
     def same_subject(self, other: ViewSpec) -> bool:
-        """Whether both ask for the same customer and resource, and of everyone."""
-        return (self.customer, self.resource, self.exempt_when) == (
+        """Whether both ask for the same customer and resource, and answer alike."""
+        return (self.customer, self.resource, self.exempt_when, self.on_denied) == (
             other.customer,
             other.resource,
             other.exempt_when,
+            other.on_denied,
         )
 
 
@@ -69,7 +70,13 @@ def status_codes(when: Callable[[int], bool] | Iterable[int]) -> Callable[[int],
     """`when` as written by a user: a function of the status, or the statuses."""
     if callable(when):
         return when
+    given: Any = when
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ValueError(f"when is {when!r}; give statuses, such as [200, 201].")
     codes = frozenset(when)
+    for code in codes:
+        if isinstance(code, bool) or not isinstance(code, int):
+            raise ValueError(f"when contains {code!r}; give statuses, such as 201.")
     return codes.__contains__
 
 

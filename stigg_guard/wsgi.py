@@ -67,6 +67,8 @@ class StiggGuardMiddleware:
         scope = request_scope(environ, self._customer)
         exchange = environ[KEY] = Exchange(self.guard, scope, start_response)
         specs = matching(self._rules, scope.method, routed_path(environ))
+        if specs and scope.is_preflight:
+            return self._bodiless(environ, start_response)
         try:
             if specs:
                 self.guard.admit(specs, scope)
@@ -80,6 +82,31 @@ class StiggGuardMiddleware:
         except BaseException:
             exchange.abandon()
             raise
+
+    def _bodiless(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Let a preflight through: CORS may be handled inside, and needs no body."""
+
+        def start(
+            status: str,
+            headers: list[tuple[str, str]],
+            exc_info: ExcInfo | None = None,
+            /,
+        ) -> Callable[[bytes], object]:
+            kept = [item for item in headers if item[0].lower() != "content-length"]
+            start_response(status, [*kept, ("Content-Length", "0")], exc_info)
+            return len  # what is written goes nowhere
+
+        chunks = self._app(environ, start)
+        try:
+            for _ in chunks:
+                pass
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+        return []
 
     def _answer(
         self, error: AccessDenied, environ: WSGIEnvironment, exchange: Exchange
@@ -228,7 +255,7 @@ def request_scope(
     environ: WSGIEnvironment, customer: CustomerResolver | None = None
 ) -> RequestScope:
     """A fresh scope for a WSGI request."""
-    method: str = environ["REQUEST_METHOD"]
+    method: str = environ["REQUEST_METHOD"].upper()
     return RequestScope(
         request=environ,
         customer=customer,

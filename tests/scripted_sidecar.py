@@ -27,7 +27,7 @@ from sidecar_client.protocol import sidecar_pb2_grpc
 
 
 class ScriptedSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
-    """Answers every check with `answer`; a `gate` that is clear holds answers back."""
+    """Answers every check with `answer`; a `gate` that is clear delays `held`."""
 
     def __init__(self) -> None:
         self.answer = GetEntitlementResponse(has_access=True)
@@ -37,6 +37,7 @@ class ScriptedSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
         self.requests: list[GetEntitlementRequest] = []
         self.reports: list[ReportUsageRequest] = []
         self.on_call: Callable[[], None] = lambda: None
+        self.held = {"GetEntitlement", "GetEntitlementV2", "ReportUsage"}
         self.gate = threading.Event()
         self.gate.set()
         self.target = ""
@@ -64,7 +65,8 @@ class ScriptedSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
     def _called(self, name: str, context: grpc.ServicerContext) -> None:
         self.calls[name] += 1
         self.on_call()
-        self.gate.wait(10)
+        if name in self.held:
+            self.gate.wait(10)
         if self.refusal is not None:
             context.abort(*self.refusal)
 

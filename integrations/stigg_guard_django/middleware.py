@@ -107,6 +107,8 @@ class StiggGuardMiddleware:
 
 def _rules_of(request: HttpRequest, view: Callable[..., Any]) -> tuple[ViewSpec, ...]:
     rules = project_guards().sync.settings.rules
-    if not rules or is_exempt(view):
+    if not rules or is_exempt(view, request.method):
         return ()
-    return matching(rules, request.method or "GET", request.path_info)
+    match = request.resolver_match
+    route = None if match is None else f"/{match.route}"
+    return matching(rules, request.method or "GET", request.path_info, route)

@@ -34,9 +34,12 @@ class Visit(RequestScope):
     broke: bool = False
 
     def outcome(self, response: HttpResponseBase) -> int | None:
-        """The status to settle with; None when the answer stands for a broken view."""
+        """The status to settle with; None when the answer stands for a broken view.
+
+        An error of the client, such as `Http404`, is an answer like any other.
+        """
         status = response.status_code
-        return None if self.broke and status >= 500 else status
+        return None if self.broke and not 400 <= status < 500 else status
 
 
 def visit_of(request: HttpRequest) -> Visit:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from flask import Flask, Response, current_app, got_request_exception, request
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 
 from stigg_guard.decorators import is_exempt
 from stigg_guard.errors import AccessDenied, ConfigurationError
@@ -82,8 +83,10 @@ class _Hooks:
         # No hook comes after all functions of before_request, blueprints' included,
         # which are what finds out who the customer is.
         app.dispatch_request = self.dispatch  # type: ignore[method-assign]
-        # Flask calls these in reverse, so the first one has the response last.
-        app.after_request_funcs.setdefault(None, []).insert(0, self.settle)
+        # After this the session is saved: a response that fails there never leaves.
+        self._process: Callable[..., Response] = app.process_response
+        process: Any = self.process
+        app.process_response = process  # type: ignore[method-assign]
         app.teardown_request(self.abandon)
         got_request_exception.connect(self.abandon_broken, app)
         if AccessDenied not in app.error_handler_spec[None][None]:
@@ -93,10 +96,18 @@ class _Hooks:
         """Apply the URL rules, then let Flask call the view."""
         rules = self._guard.settings.rules
         if rules and self._reaches_view():
-            specs = matching(rules, request.method, request.path)
+            assert request.url_rule is not None
+            route = request.url_rule.rule
+            specs = matching(rules, request.method, request.path, route)
             if specs:
                 self._guard.admit(specs, current_scope())
-        return self._dispatch(*context)
+        try:
+            return self._dispatch(*context)
+        except (HTTPException, AccessDenied):
+            raise  # an answer, judged by its status
+        except Exception:
+            self.abandon()
+            raise
 
     def _reaches_view(self) -> bool:
         """Whether a view follows: not for 404, 405 and Flask's own OPTIONS."""
@@ -106,10 +117,12 @@ class _Hooks:
         automatic = getattr(rule, "provide_automatic_options", False)
         if request.method == "OPTIONS" and automatic:
             return False
-        return not is_exempt(current_app.view_functions[rule.endpoint])
+        view = current_app.view_functions[rule.endpoint]
+        return not is_exempt(view, request.method)
 
-    def settle(self, response: Response) -> Response:
-        """Report what was used, once the response is as it will leave."""
+    def process(self, *context: Any) -> Response:
+        """Let Flask finish the response, then report what was used."""
+        response = self._process(*context)
         scope = _scope_so_far()
         if scope is not None:
             self._guard.settle(scope, response.status_code)

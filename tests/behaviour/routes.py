@@ -90,6 +90,8 @@ ROUTES: Mapping[str, tuple[Guarded, ...]] = {
     "/deny": (requires(ANALYTICS, on_unavailable="deny"),),
     "/own-fallback": (requires(ANALYTICS, fallback=False),),
     "/teapot": (requires(DOMAIN, on_denied=418),),
+    "/doubled": (meters(TEMPLATES, value=2), meters(TEMPLATES, value=2)),
+    "/hidden": (requires(UNKNOWN, on_denied=404), meters(UNKNOWN, value=100)),
     "/for-one": (requires(DOMAIN, customer=always_within),),
     "/exempt-when": (requires(DOMAIN, exempt_when=always),),
 }

@@ -217,6 +217,27 @@ def test_preflight_is_never_blocked(
     assert not sidecar.calls
 
 
+@pytest.mark.parametrize("path", ["/domain", "/templates", "/any"])
+def test_preflight_tells_nothing_of_what_a_guard_protects(
+    client: BehaviourClient, sidecar: LocalSidecar, path: str
+) -> None:
+    headers = {"Access-Control-Request-Method": "GET"}
+    response = client.request("OPTIONS", path, headers=headers)
+    assert b"ok" not in response.body
+    assert sidecar.calls["ReportUsage"] == 0
+
+
+def test_outer_decorator_keeps_its_answer(client: BehaviourClient) -> None:
+    assert client.get("/hidden", WITHIN).status == 404
+
+
+def test_id_that_no_message_can_carry_is_denied(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    response = client.get("/domain", "c" * 300)
+    assert (response.status, response.json["reason"]) == (403, "UNKNOWN")
+
+
 def test_head_is_checked_like_get(client: BehaviourClient) -> None:
     assert client.request("HEAD", "/domain", customer=WITHIN).status == 200
     denied = client.request("HEAD", "/domain", customer=AT_LIMIT)

@@ -88,6 +88,22 @@ def test_head_is_never_metered(client: BehaviourClient, sidecar: LocalSidecar) -
     assert used(sidecar, WITHIN) == 3
 
 
+def test_options_never_runs_a_metered_view(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    response = client.request("OPTIONS", "/templates", customer=AT_LIMIT)
+    assert response.status in (200, 204)
+    assert b"ok" not in response.body
+    assert used(sidecar, AT_LIMIT) == 6
+
+
+def test_units_of_one_request_are_added_up_before_they_are_checked(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/doubled", WITHIN).status == 402
+    assert used(sidecar, WITHIN) == 3
+
+
 def test_stacked_decorators_on_a_feature_ask_once(
     client: BehaviourClient, sidecar: LocalSidecar
 ) -> None:

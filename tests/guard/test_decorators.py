@@ -25,7 +25,7 @@ def _wrap(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Callable[...
 
 decorators = Decorators(_wrap)
 NAN, INFINITE = float("nan"), float("inf")
-NOT_UNITS: list[Any] = [-1, NAN, INFINITE, -INFINITE, True, "1"]
+NOT_UNITS: list[Any] = [-1, NAN, INFINITE, -INFINITE, True, "1", 10**400]
 
 
 def view(request: object) -> str:
@@ -69,6 +69,20 @@ class View:
         (
             lambda: decorators.meters_usage("f", dimensions={"at": object()}),  # type: ignore[dict-item]
             "dimension 'at'",
+        ),
+        (lambda: decorators.requires_feature("f", on_denied={}), "on_denied is {}"),
+        (lambda: decorators.requires_feature("f", resource=""), 'resource is ""'),
+        (lambda: decorators.requires_feature("f", values=5), "values is 5"),  # type: ignore[arg-type]
+        (lambda: decorators.meters_usage("f", when=200), "when is 200"),  # type: ignore[arg-type]
+        (lambda: decorators.meters_usage("f", when=["2"]), "when contains '2'"),  # type: ignore[list-item]
+        (lambda: decorators.meters_usage("f", dimensions="a"), "dimensions is 'a'"),  # type: ignore[arg-type]
+        (
+            lambda: decorators.meters_usage("f", dimensions={"size": NAN}),
+            "dimension 'size' cannot be sent",
+        ),
+        (
+            lambda: decorators.meters_usage("f", dimensions={"size": 10**400}),
+            "dimension 'size' cannot be sent",
         ),
         *(
             (lambda units=units: decorators.meters_usage("f", value=units), "value is")
@@ -133,6 +147,8 @@ def test_question_with_usage_is_asked_before_the_plain_one_about_its_feature() -
     metered = meter_spec("a")
     assert in_order((plain, other, metered)) == (metered, plain, other)
     assert in_order((other, metered)) == (other, metered)
+    hidden = feature_spec("a", on_denied=404)
+    assert in_order((hidden, metered)) == (hidden, metered)
     for_someone = meter_spec("a", customer=view)
     assert in_order((plain, for_someone)) == (plain, for_someone)
 
@@ -144,3 +160,18 @@ def test_exempt_view_is_marked_and_stays_the_same_function() -> None:
     assert guard_exempt(free) is free
     assert is_exempt(free)
     assert not is_exempt(view)
+
+
+def test_handler_of_a_class_may_be_exempt() -> None:
+    class Page:
+        @guard_exempt
+        def get(self) -> None: ...
+
+        def post(self) -> None: ...
+
+    def page(request: object) -> None: ...
+
+    page.view_class = Page  # type: ignore[attr-defined]
+    assert is_exempt(page, "GET")
+    assert is_exempt(page, "HEAD")
+    assert not is_exempt(page, "POST")

@@ -187,6 +187,13 @@ def test_redirect_goes_into_a_header_whatever_its_letters() -> None:
     assert denial.headers["Location"] == "/pl%C3%A4ne/?a=b&c=%20"
 
 
+def test_status_of_a_view_wins_over_the_way_to_log_in() -> None:
+    policy = DenialPolicy(no_customer="login", login_url="/login/")
+    decision = _decision(Reason.NO_CUSTOMER)
+    denial = policy.denial(decision, accept="text/html", view=404)
+    assert (denial.status, "Location" in denial.headers) == (404, False)
+
+
 def test_page_escapes_what_it_shows() -> None:
     policy = DenialPolicy(upgrade_url='/plans/"><script>')
     decision = _decision(Reason.NO_ACTIVE_SUBSCRIPTION)

@@ -319,3 +319,46 @@ def _until(condition: Any) -> None:
             return
         waited.wait(0.005)
     raise AssertionError("did not happen within 10 seconds")
+
+
+@pytest.mark.parametrize("customer", ["\ud800", "c" * 300, "c" * 5_000_000])
+def test_id_that_is_none_is_denied_and_never_let_through(
+    sidecar: LocalSidecar, customer: str
+) -> None:
+    guard = guard_of(sidecar.target, on_unavailable="allow")
+    for subject in (Subject(customer), Subject("customer-demo-01", customer)):
+        decision = guard.check(subject, "feature-03-custom-domain")
+        assert (decision.reason, decision.source) == (Reason.UNKNOWN, "sidecar")
+    guard.close()
+
+
+async def test_usage_that_cannot_be_written_is_no_error_of_the_server(
+    sidecar: LocalSidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = AsyncGuard(target=sidecar.target, timeout=5)
+    async with guard.metered(SUBJECT, TEMPLATES) as usage:
+        usage.value = 2
+    with pytest.raises(ValueError, match="cannot be sent"):
+        async with guard.metered(SUBJECT, TEMPLATES, dimensions={"a": "\ud800"}):
+            pytest.fail("entered")
+    await guard.aclose()
+
+
+def test_answer_from_before_a_report_is_not_shared_after_it(
+    scripted: ScriptedSidecar,
+) -> None:
+    scripted.answer = _metered()
+    guard = guard_of(scripted.target)
+    question = feature(TEMPLATES, usage=1)
+    with ThreadPoolExecutor(2) as pool:
+        with guard.metered(SUBJECT, TEMPLATES, value=2):
+            scripted.held = {"GetEntitlement"}
+            scripted.gate.clear()
+            early = pool.submit(guard.check, SUBJECT, question)
+            _until(lambda: scripted.calls["GetEntitlement"] == 2)
+        late = pool.submit(guard.check, SUBJECT, question)
+        _until(lambda: scripted.calls["GetEntitlement"] == 3)
+        scripted.gate.set()
+        assert early.result(10)
+        assert late.result(10)
+    guard.close()

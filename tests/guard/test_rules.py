@@ -34,6 +34,10 @@ SPEC = feature_spec("f")
         ("/a.b", "/axb", False),
         ("/", "/", True),
         ("/", "/x", False),
+        ("/files/<int:id>", "/files/\u0667", True),  # frameworks take it for a 7
+        ("/files/<slashy:path>/", "/files/a/b/", True),
+        ("/files/<slug:name>/", "/files/a-b/", True),
+        ("/files/<slug:name>/", "/files/a/b/", False),
     ],
 )
 def test_template_matches(template: str, path: str, matches: bool) -> None:
@@ -52,3 +56,15 @@ def test_every_rule_that_matches_applies_in_order() -> None:
     assert matching(rules, "GET", "/x/y") == (first, second)
     assert matching(rules, "GET", "/x/z") == (first,)
     assert matching(rules, "GET", "/y") == ()
+
+
+def test_rule_holds_for_the_route_it_is_written_like() -> None:
+    rule = Rule(path="/files/<int:id>", spec=SPEC)
+    assert rule.matches("GET", "/files/7/", "/files/<int:id>")
+    assert not rule.matches("GET", "/files/7/", "/files/<id>")
+
+
+@pytest.mark.parametrize("path", ["/*", "/**", "/<path:rest>", "/{rest:path}", "/{a}*"])
+def test_rule_for_everything_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="matches every request"):
+        Rule(path=path, spec=SPEC)
