@@ -43,6 +43,14 @@ _NO_SIDECAR_SEEN: Final = (
     ("Hostname Verification Check failed", _OTHER_NAME),
     ("is not in peer certificate", _OTHER_NAME),
 )
+# Who reaches a limit of size asked for too much, and would again; it is no overload. So
+# say the gRPC libraries a sidecar may be built with.
+_TOO_LARGE: Final = (
+    "larger than max",
+    "size larger than",
+    "exceeds maximum size",
+    "metadata size exceeds",
+)
 _CLOSED_AT_ONCE: Final = ("Socket closed", "Connection reset")
 _CONNECTING: Final = "failed to connect"
 
@@ -68,7 +76,7 @@ def _judge(
     if code is grpc.StatusCode.UNIMPLEMENTED:
         cause = f"{_NO_SIDECAR}, or one too old to know this method: {details}"
         return SidecarRejected, cause
-    if code not in _MAY_PASS:
+    if code not in _MAY_PASS or _is_too_large(code, details):
         return SidecarRejected, details
     for sign, cause in _NO_SIDECAR_SEEN:
         if sign in details:
@@ -76,6 +84,13 @@ def _judge(
     if _CONNECTING in details and any(sign in details for sign in _CLOSED_AT_ONCE):
         details += "; if it speaks TLS, pass root_certificates"
     return SidecarUnavailable, details
+
+
+def _is_too_large(code: grpc.StatusCode, details: str) -> bool:
+    said = details.lower()
+    return code is grpc.StatusCode.RESOURCE_EXHAUSTED and any(
+        sign in said for sign in _TOO_LARGE
+    )
 
 
 def closed(method: str, target: str) -> SidecarUnavailable:

@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from sidecar_client import (
+    GetEntitlementRequest,
     SidecarError,
     SidecarRejected,
     SidecarTimeout,
@@ -19,7 +20,7 @@ from sidecar_client import (
     Stigg,
     SyncStigg,
 )
-from tests.client.servers import QUESTION, Fail, Server
+from tests.client.servers import QUESTION, Fail, Say, Server
 
 REJECTED = [
     code
@@ -36,17 +37,21 @@ REJECTED = [
 
 
 async def failures_of(
-    target: str, *, roots: bytes | None = None, timeout: float = 2
+    target: str,
+    *,
+    roots: bytes | None = None,
+    question: GetEntitlementRequest = QUESTION,
+    timeout: float = 2,
 ) -> list[SidecarError]:
     """Ask with each client, and return the two errors."""
     found: list[SidecarError] = []
     with SyncStigg(target=target, root_certificates=roots) as stigg:
         with pytest.raises(SidecarError) as raised:
-            stigg.get_entitlement(QUESTION, timeout=timeout)
+            stigg.get_entitlement(question, timeout=timeout)
         found.append(raised.value)
     async with Stigg(target=target, root_certificates=roots) as asynchronous:
         with pytest.raises(SidecarError) as raised:
-            await asynchronous.get_entitlement(QUESTION, timeout=timeout)
+            await asynchronous.get_entitlement(question, timeout=timeout)
         found.append(raised.value)
     return found
 
@@ -71,6 +76,52 @@ async def test_status_code_becomes_its_error(
             assert failure.method == "GetEntitlement"
             assert failure.target == server.target
             assert failure.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        "CLIENT: Sent message larger than max (17000000 vs. 16777216)",
+        "SERVER: Received message larger than max (17000000 vs. 16777216)",
+        "grpc: received message after decompression larger than max (2 vs. 1)",
+        "Attempted to send message with a size larger than 4194304",
+        "gRPC message exceeds maximum size 4194304: 5000000",
+        "received metadata size exceeds hard limit (20000 vs. 16384)",
+    ],
+)
+async def test_a_question_over_a_limit_of_size_is_no_outage(details: str) -> None:
+    with Server(Fail(grpc.StatusCode.RESOURCE_EXHAUSTED, details)) as server:
+        for failure in await failures_of(server.target):
+            assert type(failure) is SidecarRejected
+            assert failure.code == "RESOURCE_EXHAUSTED"
+
+
+LARGEST = 16 << 20
+
+
+@pytest.mark.parametrize("customer", ["a" * (5 << 20), "a" * (LARGEST + 1)])
+async def test_an_oversized_id_is_rejected_by_either_side(customer: str) -> None:
+    question = GetEntitlementRequest(customer_id=customer, feature_id="f")
+    with Server() as server:  # takes 4 MiB, as gRPC's servers do
+        for failure in await failures_of(server.target, question=question, timeout=10):
+            assert type(failure) is SidecarRejected
+            assert "larger than max" in failure.cause
+
+
+async def test_an_oversized_answer_is_rejected() -> None:
+    with Server(Say(b"a" * (LARGEST + 1))) as server:
+        for failure in await failures_of(server.target, timeout=10):
+            assert type(failure) is SidecarRejected
+            assert "larger than max" in failure.cause
+
+
+async def test_oversized_details_are_rejected() -> None:
+    long = Fail(grpc.StatusCode.INVALID_ARGUMENT, "d" * 60_000)
+    with Server(long) as server:
+        for failure in await failures_of(server.target):
+            assert type(failure) is SidecarRejected
+            assert "metadata size exceeds" in failure.cause
+            assert failure.code == "RESOURCE_EXHAUSTED"
 
 
 async def test_message_names_method_target_cause_and_code() -> None:
