@@ -15,7 +15,7 @@ from sidecar_client.errors import (
     SidecarTimeout,
 )
 from sidecar_client.methods import Method, Request, Response
-from sidecar_client.options import ClientOptions, is_seconds
+from sidecar_client.options import LONGEST_SECONDS, ClientOptions, is_seconds
 
 
 class Conversation:
@@ -43,8 +43,8 @@ class Conversation:
             return options.timeout if method.is_read else options.write_timeout
         if not is_seconds(timeout):
             raise ConfigurationError(
-                f"timeout is {timeout!r}; use a number of seconds, such as 0.25, or "
-                "None for the client's own."
+                f"timeout is {timeout!r}; use a number of seconds, such as 0.25 and at "
+                f"most {LONGEST_SECONDS}, or None for the client's own."
             )
         if timeout <= 0:
             self._no_time(method, timeout)
@@ -68,6 +68,6 @@ class Conversation:
         raise SidecarTimeout(
             method=method.name,
             target=self._target,
-            cause=f"no time left: the timeout is {timeout:g} s",
+            cause=f"no time left: the timeout is {timeout} s",
             code="DEADLINE_EXCEEDED",
         )

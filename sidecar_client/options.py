@@ -20,6 +20,8 @@ WRITE_TIMEOUT: Final = 2.0
 MAX_IN_FLIGHT: Final = 64
 REMOTE_PORT: Final = 80
 LOCAL_PORT: Final = 8443
+LONGEST_SECONDS: Final = 86_400
+"""A day. gRPC takes far longer deadlines for ones that are over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,20 +86,21 @@ def client_options(
 
 
 def check_seconds(name: str, value: object) -> float:
-    """Return `value` when it is a finite number above 0."""
+    """Return `value` when it is above 0 and at most a day."""
     if is_seconds(value) and value > 0:
         return float(value)
     raise ConfigurationError(
-        f"{name} is {value!r}; use a number of seconds above 0, such as 0.25."
+        f"{name} is {value!r}; use a number of seconds above 0, such as 0.25, and "
+        f"at most {LONGEST_SECONDS}."
     )
 
 
 def is_seconds(value: object) -> TypeGuard[float]:
-    """Tell whether `value` is a finite number, of whatever sign."""
+    """Tell whether `value` is a finite number, of whatever sign, and at most a day."""
     return (
         isinstance(value, (int, float))
         and not isinstance(value, bool)
-        and math.isfinite(value)
+        and -math.inf < value <= LONGEST_SECONDS
     )
 
 

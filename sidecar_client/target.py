@@ -16,7 +16,7 @@ _FORMS: Final = (
     'such as "127.0.0.1:80"'
 )
 _HOST_PORT: Final = re.compile(
-    r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(?P<port>\d+)"
+    r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})"
 )
 _LONGEST_SOCKET_PATH: Final = 107
 

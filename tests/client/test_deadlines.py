@@ -72,7 +72,7 @@ async def test_a_slow_sidecar_times_out_in_the_deadline() -> None:
         hold.let_go()
 
 
-@pytest.mark.parametrize("timeout", [0, -1, 0.0])
+@pytest.mark.parametrize("timeout", [0, -1, 0.0, -(10**400)])
 async def test_no_time_is_a_timeout_even_of_a_quick_sidecar(timeout: float) -> None:
     with Server() as server:
         with (
@@ -86,7 +86,18 @@ async def test_no_time_is_a_timeout_even_of_a_quick_sidecar(timeout: float) -> N
         assert server.paths == []
 
 
-@pytest.mark.parametrize("timeout", [float("nan"), float("inf"), True])
+async def test_a_call_may_take_a_day() -> None:
+    with Server() as server:
+        with SyncStigg(target=server.target, timeout=86_400) as stigg:
+            assert stigg.get_entitlement(QUESTION).has_access
+        async with Stigg(target=server.target) as asynchronous:
+            answer = await asynchronous.get_entitlement(QUESTION, timeout=86_400)
+            assert answer.has_access
+
+
+@pytest.mark.parametrize(
+    "timeout", [float("nan"), float("inf"), True, 86_401, 9e9, 10**400]
+)
 async def test_a_timeout_that_is_no_number_of_seconds_is_refused(
     timeout: float,
 ) -> None:
