@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol, TypeAlias
 
@@ -28,6 +29,7 @@ from stigg_guard.requirement import (
 from stigg_guard.subject import Subject
 from stigg_guard.view import CustomerResolver, OnDenied, ViewSpec, completed
 
+LONGEST_ID = 255
 UNMETERED_METHODS = frozenset({"HEAD", "OPTIONS"})
 
 
@@ -290,6 +292,10 @@ def _request_subject_flow(
     return scope.subject
 
 
+# Most requests are for customers who were here before.
+_subject = lru_cache(maxsize=4096)(Subject)
+
+
 def as_subject(found: object) -> Subject | None:
     """What a customer resolver returned: an id, a Subject, or nobody.
 
@@ -300,7 +306,7 @@ def as_subject(found: object) -> Subject | None:
     if isinstance(found, Subject):
         return found
     if isinstance(found, str):
-        return Subject(found)
+        return _subject(found) if len(found) <= LONGEST_ID else Subject(found)
     raise TypeError(
         f"the customer resolver returned {found!r} ({type(found).__name__}); return"
         " the customer's id as a string, a Subject, or None."

@@ -323,17 +323,23 @@ class AsyncGuard(_BaseGuard):
                 step: Step = flow.send(reply)
                 if type(step) is Proceed:
                     return step
-                reply = await self._perform(step)
+                if type(step) is Call:
+                    reply = self._call(step)
+                    if type(reply) is not str and inspect.isawaitable(reply):
+                        reply = await reply
+                else:
+                    reply = await self._perform(step)
         except StopIteration as stop:
             return stop.value
+
+    def _call(self, step: Call) -> object:
+        """What the user's function returns; something to await, if it is async."""
+        return step.function(step.request)
 
     async def _perform(self, step: Step) -> object:
         if isinstance(step, Ask):
             ask, key = self.sidecar.ask, (step.subject, step.question)
             return await self._core.async_flights.share(key, lambda: ask(*key))
-        if isinstance(step, Call):
-            found = step.function(step.request)
-            return await found if inspect.isawaitable(found) else found
         assert isinstance(step, Report)
         return await self.sidecar.report(step.measurement)
 

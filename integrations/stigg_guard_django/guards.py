@@ -23,10 +23,8 @@ from stigg_guard.flow import Ask, Call, Report, Step
 class DjangoAsyncGuard(AsyncGuard):
     """The guard of async views; functions that need the ORM run in Django's thread."""
 
-    async def _perform(self, step: Step) -> object:
-        if isinstance(step, Call):
-            return await call(step.function, step.request)
-        return await super()._perform(step)
+    def _call(self, step: Call) -> object:
+        return call(step.function, step.request)
 
 
 class WaitingGuard(DjangoAsyncGuard):
