@@ -18,8 +18,8 @@ from bench.question import ANSWER, CUSTOMER, FEATURE
 from sidecar_client import GetEntitlementRequest, GetEntitlementResponse
 from stigg_guard import AsyncGuard, Guard, Subject, feature
 from stigg_guard.decorators import Decorators
-from stigg_guard.flow import RequestScope
 from stigg_guard.sidecar import AsyncSidecar, SyncSidecar
+from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
 
 SLICE: Final = 0.02

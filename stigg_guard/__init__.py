@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 
+from stigg_guard.base_guard import Usage
 from stigg_guard.decision import Decision, Entitlement, Reason
 from stigg_guard.decorators import guard_exempt, specs_of
 from stigg_guard.denial import Denial, DenialPolicy, FeatureSettings
@@ -19,7 +20,7 @@ from stigg_guard.errors import (
     SidecarUnavailable,
     StiggGuardError,
 )
-from stigg_guard.guard import AsyncGuard, Guard, Usage
+from stigg_guard.guard import AsyncGuard, Guard
 from stigg_guard.requirement import Fallback, Requirement, currency, feature
 from stigg_guard.rules import Rule
 from stigg_guard.settings import Settings

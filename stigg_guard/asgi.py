@@ -20,10 +20,10 @@ from stigg_guard.exchange import (
     exchange_of,
     header,
 )
-from stigg_guard.flow import RequestScope
 from stigg_guard.guard import AsyncGuard, Guard
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
+from stigg_guard.steps import RequestScope
 from stigg_guard.view import CustomerResolver, ViewSpec, in_order
 
 __all__ = [

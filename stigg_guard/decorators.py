@@ -1,7 +1,7 @@
-"""The decorators' words: what a user writes becomes a `ViewSpec`, or one clear error.
+"""The decorators of a framework, and what a decorated view carries.
 
-How a framework's view is wrapped is its adapter's; an adapter makes its decorators with
-`Decorators`.
+How a view is wrapped is its adapter's, which makes its decorators with `Decorators`;
+what their words mean is in `specs`.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
-from stigg_guard.decision import Reason
 from stigg_guard.requirement import (
     AllOf,
     AnyOf,
     Dimension,
     Fallback,
-    Metering,
     Need,
     Policy,
     Requirement,
     Update,
-    as_dimensions,
-    as_fallback,
-    as_values,
-    check_choice,
-    check_units,
+)
+from stigg_guard.specs import (
+    as_need,
+    check_parentheses,
+    feature_spec,
+    meter_spec,
+    need_spec,
 )
 from stigg_guard.view import (
     CustomerResolver,
@@ -34,7 +34,6 @@ from stigg_guard.view import (
     ResourceResolver,
     ViewSpec,
     in_order,
-    status_codes,
     succeeded,
 )
 
@@ -45,95 +44,6 @@ SPECS: Final = "__stigg_guard__"
 VIEW: Final = "__stigg_guard_view__"
 _WRAPPER: Final = "__stigg_guard_wrapper__"
 EXEMPT: Final = "__stigg_guard_exempt__"
-
-
-def as_need(need: Need | str) -> Need:
-    """A need as written by a user: a string is the id of a feature."""
-    return Requirement(feature_id=need) if isinstance(need, str) else need
-
-
-def feature_spec(
-    feature_id: str | None = None,
-    *,
-    usage: float | None = None,
-    values: Iterable[str] | None = None,
-    at_least: float | None = None,
-    currency: str | None = None,
-    customer: CustomerResolver | None = None,
-    resource: ResourceResolver | str | None = None,
-    exempt_when: RequestCallable | None = None,
-    on_denied: OnDenied | None = None,
-    on_unavailable: Policy | None = None,
-    fallback: Fallback | bool | None = None,
-) -> ViewSpec:
-    """What `requires_feature` says of a view."""
-    _check_parentheses("requires_feature", feature_id)
-    need = Requirement(
-        feature_id=feature_id,
-        currency_id=currency,
-        usage=usage,
-        values=as_values(values or ()),
-        at_least=at_least,
-        fallback=as_fallback(fallback),
-        on_unavailable=on_unavailable,
-    )
-    return need_spec(need, customer, resource, exempt_when, on_denied)
-
-
-def meter_spec(
-    feature_id: str,
-    *,
-    value: float | RequestCallable = 1,
-    update: Update = "delta",
-    dimensions: Mapping[str, Dimension] | RequestCallable | None = None,
-    when: Callable[[int], bool] | Iterable[int] = succeeded,
-    customer: CustomerResolver | None = None,
-    resource: ResourceResolver | str | None = None,
-    exempt_when: RequestCallable | None = None,
-    on_denied: OnDenied | None = None,
-    on_unavailable: Policy | None = None,
-    fallback: Fallback | bool | None = None,
-) -> ViewSpec:
-    """What `meters_usage` says of a view."""
-    _check_parentheses("meters_usage", feature_id)
-    check_choice("update", update, ("delta", "set"))
-    fixed: Mapping[str, Dimension] = {}
-    if dimensions is not None and not callable(dimensions):
-        fixed = dimensions
-    need = Requirement(
-        feature_id=feature_id,
-        usage=None if callable(value) else check_units("value", value),
-        metering=Metering(update=update, dimensions=as_dimensions(fixed)),
-        fallback=as_fallback(fallback),
-        on_unavailable=on_unavailable,
-    )
-    return ViewSpec(
-        need=need,
-        value=value if callable(value) else None,
-        dimensions=dimensions if callable(dimensions) else None,
-        when=status_codes(when),
-        customer=_function("customer", customer),
-        resource=_resource(resource),
-        exempt_when=_function("exempt_when", exempt_when),
-        on_denied=check_on_denied(on_denied),
-    )
-
-
-def need_spec(
-    need: Need,
-    customer: CustomerResolver | None = None,
-    resource: ResourceResolver | str | None = None,
-    exempt_when: RequestCallable | None = None,
-    on_denied: OnDenied | None = None,
-) -> ViewSpec:
-    """What a decorator without metering says of a view."""
-    return ViewSpec(
-        need=need,
-        customer=_function("customer", customer),
-        resource=_resource(resource),
-        exempt_when=_function("exempt_when", exempt_when),
-        on_denied=check_on_denied(on_denied),
-    )
 
 
 class Decorators:
@@ -307,66 +217,11 @@ def check_view(name: str, view: object) -> None:
         )
 
 
-def check_on_denied(on_denied: Any) -> Any:
-    """A status, statuses by reason, a function, or None."""
-    if on_denied is None or callable(on_denied):
-        return on_denied
-    by_reason: dict[Reason, Any] | None = None
-    if isinstance(on_denied, Mapping) and on_denied:
-        given: dict[Any, Any] = dict(on_denied)  # pyright: ignore[reportUnknownArgumentType]
-        try:
-            by_reason = {Reason(reason): status for reason, status in given.items()}
-        except ValueError as error:
-            raise ValueError(
-                f"on_denied: {error}; the reasons are {', '.join(Reason)}."
-            ) from error
-    if all(
-        map(_is_error_status, [on_denied] if by_reason is None else by_reason.values())
-    ):
-        return by_reason or on_denied  # pyright: ignore[reportUnknownVariableType]
-    raise ValueError(
-        f"on_denied is {on_denied!r}; use a status from 400 to 599, a mapping of"
-        " reasons to them, or a function of request and decision."
-    )
-
-
-def _is_error_status(status: object) -> bool:
-    if isinstance(status, bool) or not isinstance(status, int):
-        return False
-    return 400 <= status < 600
-
-
 def _parts(name: str, needs: tuple[Any, ...]) -> tuple[Need, ...]:
     if not needs:
         raise ValueError(f"{name}() was given nothing to require; name a feature.")
     for need in needs:
         if not isinstance(need, str | Requirement | AllOf | AnyOf):
-            _check_parentheses(name, need)
+            check_parentheses(name, need)
             raise TypeError(f"{name}() was given {need!r}; use ids or feature(...).")
     return tuple(as_need(need) for need in needs)
-
-
-def _check_parentheses(name: str, first: object) -> None:
-    if callable(first):
-        raise TypeError(
-            f'@{name} was written without its parentheses; write @{name}("feature-id").'
-        )
-
-
-def _function(name: str, value: Any) -> Any:
-    if value is None or callable(value):
-        return value
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r}; give a function of the request.")
-    from stigg_guard.setting_values import Wrong, function  # it imports this module
-
-    try:
-        return function(value)
-    except Wrong as wrong:
-        raise ValueError(f'{name} is "{value}"; {wrong}.') from wrong
-
-
-def _resource(value: Any) -> Any:
-    if value == "":
-        raise ValueError('resource is ""; give a resource\'s id or leave it out.')
-    return value if isinstance(value, str) else _function("resource", value)

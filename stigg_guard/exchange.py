@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias, cast
 
 from stigg_guard.denial import Denial
 from stigg_guard.errors import AccessDenied, ConfigurationError
-from stigg_guard.flow import RequestScope
 from stigg_guard.guard import AsyncGuard
+from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
 
 Scope: TypeAlias = MutableMapping[str, Any]

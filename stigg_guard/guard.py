@@ -5,37 +5,28 @@ They only carry out the steps of `flow`, one by calling, the other by awaiting.
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-from asgiref.sync import async_to_sync
-
-from stigg_guard.core import GuardCore
+from stigg_guard.base_guard import BaseGuard, Usage, admitted, finished
 from stigg_guard.decision import Decision
-from stigg_guard.decorators import as_need, meter_spec
-from stigg_guard.denial import DenialPolicy
 from stigg_guard.errors import AccessDenied
-from stigg_guard.flow import (
+from stigg_guard.flow import decide
+from stigg_guard.requirement import Dimension, Need, Update
+from stigg_guard.settings import Settings
+from stigg_guard.specs import as_need, meter_spec
+from stigg_guard.steps import (
     Admission,
     Ask,
     Call,
-    Denied,
     Flow,
     Proceed,
     Report,
     RequestScope,
     Step,
-    decide,
-    view_flow,
 )
-from stigg_guard.requirement import Dimension, Need, Requirement, Update
-from stigg_guard.settings import Settings
 from stigg_guard.subject import Subject
 from stigg_guard.view import ViewSpec
 
@@ -43,68 +34,7 @@ if TYPE_CHECKING:
     from stigg_guard.sidecar import AsyncSidecar, SyncSidecar
 
 
-@dataclass(slots=True)
-class Usage:
-    """What a `metered` block uses; set `value` to what was really used."""
-
-    value: float
-
-
-class _BaseGuard:
-    """What needs no I/O: the shared core and the user's ways to look at it."""
-
-    _twin: Any = None  # the other kind of guard, on the same core
-
-    def __init__(self, settings: Settings | None = None, **options: object) -> None:
-        """Take ready settings, or the settings by name: `Guard(target="local")`."""
-        if settings is None:
-            settings = Settings.from_options(options, owner=type(self).__name__)
-        elif options:
-            raise TypeError(
-                f"{type(self).__name__} was given settings and {', '.join(options)};"
-                " put everything into the settings."
-            )
-        self._core = GuardCore(settings)
-
-    @classmethod
-    def _twin_of(cls, other: _BaseGuard) -> Self:
-        guard = cls.__new__(cls)
-        guard._core = other._core
-        guard._twin = other
-        return guard
-
-    @property
-    def settings(self) -> Settings:
-        """What the guard was set up with."""
-        return self._core.settings
-
-    @property
-    def denials(self) -> DenialPolicy:
-        """How denied decisions look over HTTP."""
-        return self._core.denials
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Decisions so far: allowed, denied, fallbacks, unanswered, unreported."""
-        return dict(self._core.counts)
-
-    def forget(self, customer_id: str | None = None) -> None:
-        """Forget what is remembered of one customer, or of everybody.
-
-        Call it when a customer's plan changed and `REMEMBER` is on.
-        """
-        self._core.memory.forget(customer_id)
-
-    def _flow(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Flow:
-        return view_flow(specs, scope, self._core)
-
-    def _recalled(self, subject: Subject, need: Need) -> Decision | None:
-        if isinstance(need, Requirement) and need.metering is None:
-            return self._core.recall(subject, need)
-        return None
-
-
-class Guard(_BaseGuard):
+class Guard(BaseGuard):
     """Asks the sidecar from synchronous code; safe to share between threads.
 
     Built without I/O: the connection is made by the first question.
@@ -164,7 +94,7 @@ class Guard(_BaseGuard):
     def admit(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Admission:
         """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
         flow = self._flow(specs, scope)
-        return _admitted(self._advance(flow), flow, scope)
+        return admitted(self._advance(flow), flow, scope)
 
     def settle(self, scope: RequestScope, status: int | None) -> None:
         """Report what the admitted views used; None: the request did not finish."""
@@ -215,12 +145,12 @@ class Guard(_BaseGuard):
             return self._core.flights.share(key, lambda: ask(*key))
         if isinstance(step, Call):
             found = step.function(step.request)
-            return _finished(found) if inspect.isawaitable(found) else found
+            return finished(found) if inspect.isawaitable(found) else found
         assert isinstance(step, Report)
         return self.sidecar.report(step.measurement)
 
 
-class AsyncGuard(_BaseGuard):
+class AsyncGuard(BaseGuard):
     """Asks the sidecar from asynchronous code; one for all event loops.
 
     Built without I/O: the connection is made by the first question, per event loop.
@@ -282,7 +212,7 @@ class AsyncGuard(_BaseGuard):
     ) -> Admission:
         """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
         flow = self._flow(specs, scope)
-        return _admitted(await self._advance(flow), flow, scope)
+        return admitted(await self._advance(flow), flow, scope)
 
     async def settle(self, scope: RequestScope, status: int | None) -> None:
         """Report what the admitted views used; None: the request did not finish."""
@@ -342,28 +272,3 @@ class AsyncGuard(_BaseGuard):
             return await self._core.async_flights.share(key, lambda: ask(*key))
         assert isinstance(step, Report)
         return await self.sidecar.report(step.measurement)
-
-
-def _admitted(outcome: object, flow: Flow, scope: RequestScope) -> Admission:
-    if isinstance(outcome, Denied):
-        raise AccessDenied(outcome.decision, outcome.on_denied)
-    assert isinstance(outcome, Proceed)
-    admission = Admission(outcome.decisions, flow)
-    scope.admissions.append(admission)
-    return admission
-
-
-def _finished(found: Awaitable[Any]) -> Any:
-    """The outcome of a user's async function, for a caller that cannot await it."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return async_to_sync(_finish)(found)
-    # An async view under WSGI: its loop belongs to this request and waits meanwhile.
-    context = contextvars.copy_context()
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(context.run, asyncio.run, _finish(found)).result()
-
-
-async def _finish(found: Awaitable[Any]) -> Any:
-    return await found

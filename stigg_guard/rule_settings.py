@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
-from stigg_guard.decorators import feature_spec, meter_spec
 from stigg_guard.rules import Rule, rule_methods
+from stigg_guard.specs import feature_spec, meter_spec
 from stigg_guard.view import ViewSpec
 
 _WHERE: Final = ("path", "methods")

@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from stigg_guard.errors import AccessDenied, ConfigurationError
-from stigg_guard.flow import RequestScope
 from stigg_guard.guard import AsyncGuard, Guard
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
+from stigg_guard.steps import RequestScope
 from stigg_guard.view import CustomerResolver
 
 if TYPE_CHECKING:

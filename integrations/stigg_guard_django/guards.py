@@ -17,7 +17,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
 
 from stigg_guard import AsyncGuard, Guard, Settings
-from stigg_guard.flow import Ask, Call, Report, Step
+from stigg_guard.steps import Ask, Call, Report, Step
 
 
 class DjangoAsyncGuard(AsyncGuard):

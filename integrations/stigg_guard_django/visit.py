@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from stigg_guard import AccessDenied, Guard
-from stigg_guard.flow import RequestScope
+from stigg_guard.steps import RequestScope
 from stigg_guard.view import OnDenied
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import call

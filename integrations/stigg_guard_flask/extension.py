@@ -14,10 +14,10 @@ from werkzeug.exceptions import HTTPException
 
 from stigg_guard.decorators import is_exempt
 from stigg_guard.errors import AccessDenied, ConfigurationError
-from stigg_guard.flow import RequestScope
 from stigg_guard.guard import Guard
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
+from stigg_guard.steps import RequestScope
 from stigg_guard.view import CustomerResolver
 from stigg_guard_flask.functions import settings_of_request
 

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec
 
 from starlette.requests import HTTPConnection
 
-from stigg_guard.decorators import feature_spec, meter_spec
+from stigg_guard.specs import feature_spec, meter_spec
 from stigg_guard.view import ViewSpec
 from stigg_guard_starlette.endpoints import is_answer
 from stigg_guard_starlette.injection import admission

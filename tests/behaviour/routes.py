@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from stigg_guard import Rule, Subject
-from stigg_guard.decorators import feature_spec, meter_spec, need_spec
 from stigg_guard.requirement import AllOf, AnyOf, Need, Requirement
+from stigg_guard.specs import feature_spec, meter_spec, need_spec
 from stigg_guard.view import ViewSpec
 
 Kind = Literal["requires_feature", "meters_usage", "requires_any", "requires_all"]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from stigg_guard import Requirement, guard_exempt, specs_of
-from stigg_guard.decorators import Decorators, feature_spec, is_exempt, meter_spec
+from stigg_guard.decorators import Decorators, is_exempt
+from stigg_guard.specs import feature_spec, meter_spec
 from stigg_guard.view import ViewSpec, in_order
 
 wrapped: list[tuple[ViewSpec, ...]] = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stigg_guard.decorators import feature_spec
 from stigg_guard.rules import Rule, matching, rule_methods
+from stigg_guard.specs import feature_spec
 
 SPEC = feature_spec("f")
 

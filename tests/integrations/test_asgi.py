@@ -30,7 +30,7 @@ from stigg_guard.asgi import (
     guard_from,
     route_path,
 )
-from stigg_guard.decorators import meter_spec
+from stigg_guard.specs import meter_spec
 from tests.behaviour.frameworks.asgi import customer_of
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used

@@ -16,7 +16,7 @@ from stigg_guard.asgi import (
     StiggGuardMiddleware,
     guard_from,
 )
-from stigg_guard.decorators import feature_spec
+from stigg_guard.specs import feature_spec
 from tests.behaviour.frameworks.starlette_ import AsgiTestClient
 from tests.behaviour.routes import (
     DOMAIN,
