@@ -1,0 +1,42 @@
+"""The public names of the adapters: learn one, know three."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+SHARED = {
+    "AccessDenied",
+    "guard_exempt",
+    "guard_from",
+    "meters_usage",
+    "requires_all",
+    "requires_any",
+    "requires_feature",
+}
+
+
+@pytest.mark.parametrize(
+    ("package", "own"),
+    [
+        ("stigg_guard_django", "StiggGuardMiddleware"),
+        ("stigg_guard_flask", "StiggGuard"),
+        ("stigg_guard_starlette", "StiggGuardMiddleware"),
+    ],
+)
+def test_adapters_have_the_same_verbs(package: str, own: str) -> None:
+    module = import_module(package)
+    assert set(module.__all__) == SHARED | {own}
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+def test_fastapi_has_its_dependencies() -> None:
+    module = import_module("stigg_guard_starlette.fastapi")
+    assert module.__all__ == ["meters", "requires"]
+
+
+@pytest.mark.parametrize("module", ["stigg_guard.asgi", "stigg_guard.wsgi"])
+def test_any_application_has_a_middleware_and_its_guard(module: str) -> None:
+    names = import_module(module).__all__
+    assert {"StiggGuardMiddleware", "guard_from"} <= set(names)
