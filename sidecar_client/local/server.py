@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 from sidecar_client.local.ports import AddressError, check_address
 from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.service import SidecarService
+from sidecar_client.local.shown import limited
 from sidecar_client.protocol import sidecar_pb2 as pb
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _OPTIONS = [
     ("grpc.max_send_message_length", _MESSAGE_BYTES),
 ]
 _GRACE = 0.2
+# A status travels in the metadata, of which clients take 8 KiB by default.
+_MOST_DETAILS = 1000
 
 _Request = TypeVar("_Request", bound=Message)
 Method = Callable[[bytes], Awaitable[Message]]
@@ -52,8 +55,7 @@ class SidecarServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen and return the port. Raises `ConfigurationError` if it is taken."""
-        if port:
-            check_address(host, port)
+        check_address(host, port)
         server = aio.server(options=_OPTIONS)
         server.add_generic_rpc_handlers((self._handlers(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -96,10 +98,9 @@ class SidecarServer:
             try:
                 answer = await method(request)
             except Refusal as refusal:
-                logger.debug("%s: %s %s", name, refusal.code, refusal.message)
-                await context.abort(
-                    getattr(grpc.StatusCode, refusal.code), refusal.message
-                )
+                message = _details(refusal.message)
+                logger.debug("%s: %s %s", name, refusal.code, message)
+                await context.abort(getattr(grpc.StatusCode, refusal.code), message)
             except Exception:
                 logger.exception("%s failed", name)
                 await context.abort(
@@ -162,6 +163,12 @@ def _parsing(
         return await method(parsed)
 
     return parse_and_call
+
+
+def _details(message: str) -> str:
+    """The message as a status can carry it: ASCII, and not beyond gRPC's limit."""
+    cut = limited(message, _MOST_DETAILS)
+    return limited(cut.encode("ascii", "backslashreplace").decode(), _MOST_DETAILS)
 
 
 def _serialized(message: Message) -> bytes:

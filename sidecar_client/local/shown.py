@@ -1,0 +1,47 @@
+"""Values and messages as people are shown them: readable, and never too long.
+
+Only shortening lives here; what is said, and to whom, does not.
+"""
+
+from __future__ import annotations
+
+from reprlib import Repr
+
+MOST_VALUE = 60
+_MOST_DIGITS = 40
+
+
+class _Short(Repr):
+    """Looks only at the first parts of what it writes down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 2
+        self.maxstring = self.maxother = MOST_VALUE
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python refuses to write out, and takes long for, a very long integer."""
+        del level
+        digits = int(x.bit_length() * 0.30103) + 1
+        return repr(x) if digits <= _MOST_DIGITS else f"an integer of {digits} digits"
+
+
+_SHORT = _Short()
+
+
+def shown(value: object) -> str:
+    """The value as Python writes it, or its beginning and end."""
+    return limited(_SHORT.repr(value), MOST_VALUE)
+
+
+def limited(text: str, most: int) -> str:
+    """The text, cut in its middle to at most `most` characters."""
+    if len(text) <= most:
+        return text
+    tail = most // 3
+    return f"{text[: most - tail - 3]}...{text[-tail:]}"
+
+
+def printable(text: str) -> str:
+    """The text, with what no terminal or file could take written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
