@@ -13,12 +13,15 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from sidecar_client.local.identifiers import Kind, id_problem
+from sidecar_client.local.shown import printable, shown
 
 FeatureType = Literal["boolean", "numeric", "metered", "enum"]
 ResetPeriod = Literal["hour", "day", "week", "month", "year"]
 Status = Literal[
     "active", "in_trial", "payment_pending", "expired", "canceled", "not_started"
 ]
+RUNNING: tuple[Status, ...] = ("active", "in_trial")
+"""The states in which a subscription grants anything."""
 AnchorRule = Literal[
     "subscription_start",
     "start_of_month",
@@ -43,6 +46,13 @@ def _id(kind: Kind) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _text(value: str) -> str:
+    """Half of a surrogate pair, as an escape can write it, fits into no answer."""
+    if printable(value) != value:
+        raise ValueError(f"{shown(value)} is no valid Unicode; remove what is not")
+    return value
 
 
 def _moment(value: object) -> object:
@@ -73,7 +83,8 @@ ResourceId = Annotated[str, _id("resource")]
 FeatureId = Annotated[str, _id("feature")]
 PlanId = Annotated[str, _id("plan")]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
-EnumValue = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, AfterValidator(_text)]
+EnumValue = Annotated[str, Field(min_length=1), AfterValidator(_text)]
 
 
 class _Part(BaseModel):
@@ -87,10 +98,10 @@ class Feature(_Part):
 
     id: FeatureId
     type: FeatureType
-    units: str = ""
-    units_plural: str = ""
+    units: Text = ""
+    units_plural: Text = ""
     meter: Literal["fluctuating", "incremental"] | None = None
-    """How usage moves, for metered features: both ways, or only up in its period."""
+    """What usage is, for metered features: what is held now, or what was consumed."""
     values: Annotated[tuple[EnumValue, ...], Field(strict=False)] = ()
     """What an enum feature can be."""
 
@@ -131,7 +142,7 @@ class Subscription(_Part):
     def holds(self, now: datetime) -> bool:
         """Whether it grants anything at `now`."""
         running = self.start <= now and (self.end is None or now < self.end)
-        return running and self.status in ("active", "in_trial")
+        return running and self.status in RUNNING
 
 
 class StartingUsage(_Part):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from sidecar_client.local.catalog import (
     Catalog,
@@ -17,8 +16,8 @@ from sidecar_client.local.catalog import (
     Feature,
     Plan,
 )
-
-Path = tuple[str | int, ...]
+from sidecar_client.local.problem import Path, Problem, unknown
+from sidecar_client.local.usage_checks import usage_problems
 
 _FITTING = {
     "boolean": frozenset[str](),
@@ -33,14 +32,6 @@ _NEEDED = {
     "metered": "`limit: NUMBER` or `unlimited: true`",
     "enum": "`values: [...]`",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Something wrong with a catalog: where, and what with its cure."""
-
-    path: Path
-    message: str
 
 
 def problems(catalog: Catalog) -> Iterator[Problem]:
@@ -101,7 +92,7 @@ def _plan(plan: Plan, index: CatalogIndex, path: Path) -> Iterator[Problem]:
         if feature := index.features.get(name):
             yield from _entitlement(entitlement, feature, at)
         else:
-            yield _unknown("feature", name, index.features, at)
+            yield unknown("feature", name, index.features, at)
 
 
 def _entitlement(
@@ -157,45 +148,24 @@ def _amount(entitlement: Entitlement, feature: Feature) -> str | None:
 
 
 def _customer(customer: Customer, index: CatalogIndex, path: Path) -> Iterator[Problem]:
+    known: set[str] = set()
     for at, name in enumerate(customer.resources):
-        if name in customer.resources[:at]:
+        if name in known:
             yield Problem(
                 path=(*path, "resources", at),
                 message=f"the resource {name!r} is named twice; name it once",
             )
-    for at, subscription in enumerate(customer.subscriptions):
+        known.add(name)
+    for at, sub in enumerate(customer.subscriptions):
         here = (*path, "subscriptions", at)
-        if subscription.plan not in index.plans:
-            yield _unknown("plan", subscription.plan, index.plans, (*here, "plan"))
-        if subscription.end is not None and subscription.end <= subscription.start:
+        if sub.plan not in index.plans:
+            yield unknown("plan", sub.plan, index.plans, (*here, "plan"))
+        if sub.end is not None and sub.end <= sub.start:
             yield Problem(
                 path=(*here, "end"), message="the subscription ends before it starts"
             )
-        yield from _resource(subscription.resource, customer, here)
-    for at, usage in enumerate(customer.usage):
-        here = (*path, "usage", at)
-        feature = index.features.get(usage.feature)
-        if feature is None:
-            yield _unknown("feature", usage.feature, index.features, (*here, "feature"))
-        elif feature.type != "metered":
-            yield Problem(
-                path=(*here, "feature"),
-                message=f"{feature.id!r} is {feature.type}; only a metered feature "
-                "has usage",
+        if sub.resource is not None and sub.resource not in known:
+            yield unknown(
+                "resource", sub.resource, customer.resources, (*here, "resource")
             )
-        yield from _resource(usage.resource, customer, here)
-
-
-def _resource(name: str | None, customer: Customer, path: Path) -> Iterator[Problem]:
-    if name is not None and name not in customer.resources:
-        yield _unknown("resource", name, customer.resources, (*path, "resource"))
-
-
-def _unknown(kind: str, name: str, known: Iterable[str], path: Path) -> Problem:
-    names = list(known)
-    listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return Problem(
-        path=path,
-        message=f"there is no {kind} {name!r}; "
-        f"define it under {kind}s or use one of: {listed or 'none is defined'}",
-    )
+    yield from usage_problems(customer, index, path)

@@ -16,27 +16,19 @@ from typing import cast
 import yaml
 from pydantic import ValidationError
 
-from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.catalog import Catalog
-from sidecar_client.local.checks import Path as PartPath
-from sidecar_client.local.checks import Problem, problems
+from sidecar_client.local.checks import problems
+from sidecar_client.local.problem import Path as PartPath
+from sidecar_client.local.problem import Problem
+from sidecar_client.local.shape import misshapen
+from sidecar_client.local.shown import limited, printable, shown
+from sidecar_client.local.yaml_text import CatalogError, YamlText
 
 CatalogSource = Catalog | Mapping[str, object] | str | os.PathLike[str] | None
 DEMO = "demo"
 _SHOWN = 20
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that leaves times as text: the catalog reads them, and knows their line."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-class CatalogError(ConfigurationError):
-    """A catalog that cannot be served: every problem, its place and its cure."""
+_MOST_MESSAGE = 500
+_MOST_STEP = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +79,10 @@ def _read(path: Path) -> str:
 
 
 def _from_text(text: str, name: str) -> Catalog:
-    try:
-        node = yaml.compose(text, Loader=_Loader)
-        _refuse(name, list(_repeated_keys(node)), node)
-        data: object = yaml.load(text, Loader=_Loader)  # noqa: S506
-    except yaml.YAMLError as error:
-        raise CatalogError(_broken(error, name)) from None
-    except RecursionError:
-        raise CatalogError(f"{name}: is nested too deeply; write it flatter") from None
+    written = YamlText(text, name)
+    node = written.node
+    _refuse(name, list(_repeated_keys(node)), node)
+    data = written.values()
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -105,46 +93,16 @@ def _from_text(text: str, name: str) -> Catalog:
     return _checked(cast("dict[str, object]", data), name, node)
 
 
-def _broken(error: yaml.YAMLError, name: str) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    if mark is None:
-        return f"{name}: is not YAML: {problem}"
-    return f"{name}:{mark.line + 1}:{mark.column + 1}: is not YAML: {problem}"
-
-
 def _checked(
     data: Mapping[str, object], name: str, node: yaml.Node | None = None
 ) -> Catalog:
     try:
         catalog = Catalog.model_validate(dict(data))
     except ValidationError as error:
-        _refuse(name, list(_misshapen(error)), node)
+        _refuse(name, list(misshapen(error)), node)
         raise
     _refuse(name, list(problems(catalog)), node)
     return catalog
-
-
-def _misshapen(error: ValidationError) -> Iterator[Problem]:
-    for item in error.errors(include_url=False):
-        yield Problem(path=item["loc"], message=_shape_message(item["type"], item))
-
-
-def _shape_message(kind: str, item: Mapping[str, object]) -> str:
-    given = _short(item["input"])
-    if kind == "extra_forbidden":
-        return f"`{cast('PartPath', item['loc'])[-1]}` is not a key here; remove it"
-    if kind == "missing":
-        return f"`{cast('PartPath', item['loc'])[-1]}` is missing; add it"
-    if kind == "value_error":
-        return str(item["msg"]).removeprefix("Value error, ")
-    message = str(item["msg"]).removeprefix("Input should be ")
-    return f"is {given}; use {message}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _refuse(name: str, found: list[Problem], node: yaml.Node | None) -> None:
@@ -160,17 +118,16 @@ def _refuse(name: str, found: list[Problem], node: yaml.Node | None) -> None:
 def _line(name: str, problem: Problem, node: yaml.Node | None) -> str:
     where = name if node is None else f"{name}:{_line_number(node, problem.path)}"
     path = _spelled(problem.path)
-    return (
-        f"{where}: {path}: {problem.message}"
-        if path
-        else (f"{where}: {problem.message}")
-    )
+    message = limited(problem.message, _MOST_MESSAGE)
+    return printable(f"{where}: {path}: {message}" if path else f"{where}: {message}")
 
 
 def _spelled(path: PartPath) -> str:
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+        text += (
+            f"[{step}]" if isinstance(step, int) else f".{limited(step, _MOST_STEP)}"
+        )
     return text.removeprefix(".")
 
 
@@ -191,7 +148,9 @@ def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | No
         items = cast("list[yaml.Node]", node.value)
         return (items[step], items[step]) if step < len(items) else None
     if isinstance(node, yaml.MappingNode):
-        for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
+        pairs = cast("list[tuple[yaml.Node, yaml.Node]]", node.value)
+        # The last first: what a merge brought comes before what overrides it.
+        for key, value in reversed(pairs):
             if key.value == str(step):
                 return key, value
     return None
@@ -212,13 +171,15 @@ def _repeated_keys(node: yaml.Node | None) -> Iterator[Problem]:
         elif isinstance(here, yaml.MappingNode):
             keys: set[str] = set()
             for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", here.value):
+                if not isinstance(key, yaml.ScalarNode):
+                    continue  # No key of a catalog; the shape says so.
                 name = str(key.value)
                 if name in keys:
                     line = key.start_mark.line + 1
                     yield Problem(
                         path=path,
-                        message=f"{name!r} is written twice, again on line {line}; "
-                        "write it once",
+                        message=f"{shown(name)} is written twice, again on "
+                        f"line {line}; write it once",
                     )
                 keys.add(name)
                 waiting.append(((*path, name), value))

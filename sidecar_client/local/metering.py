@@ -5,7 +5,7 @@ Validation and effect of the reporting methods live here; checks do not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -24,6 +24,7 @@ from sidecar_client.local.refusal import (
 )
 from sidecar_client.local.stores.base import (
     UsageChange,
+    UsageKey,
     UsageOutOfRange,
     UsageStore,
 )
@@ -101,22 +102,27 @@ class Reporter:
     async def seed(self) -> None:
         """Put the catalog's starting usage where nothing was reported yet."""
         now = self._clock()
-        changes = [
-            change
-            for customer in self._index.customers.values()
-            for change in self._starting(customer, now)
-        ]
-        await self._store.seed(changes)
+        totals: dict[UsageKey, float] = {}
+        for customer in self._index.customers.values():
+            for key, value in self._starting(customer, now):
+                totals[key] = totals.get(key, 0.0) + value
+        await self._store.seed(
+            [
+                UsageChange(key=key, update="set", value=total)
+                for key, total in totals.items()
+            ]
+        )
 
-    def _starting(self, customer: Customer, now: datetime) -> list[UsageChange]:
-        changes: list[UsageChange] = []
+    def _starting(
+        self, customer: Customer, now: datetime
+    ) -> Iterator[tuple[UsageKey, float]]:
+        """What the customer has used, by counter; several entries can be of one."""
         for usage in customer.usage:
             subject = Subject(customer_id=customer.id, resource_id=usage.resource)
             found = standing(self._index, subject, usage.feature, now)
             if found.grant is not None:
                 key, _ = counter_at(found, subject, usage.at or now)
-                changes.append(UsageChange(key=key, update="set", value=usage.value))
-        return changes
+                yield key, usage.value
 
     async def report(
         self, requests: Sequence[pb.ReportUsageRequest]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,14 +130,14 @@ def test_every_problem_is_listed(tmp_path: Path) -> None:
             "limit: 5",
             "limit: '5'",
             8,
-            "plans[0].entitlements.seats.limit: is '5'; use a valid number",
+            "plans[0].entitlements.seats.limit: is '5'; use a number",
             id="wrong type",
         ),
         pytest.param(
             "limit: 5",
             "limit: true",
             8,
-            "plans[0].entitlements.seats.limit: is True; use a valid number",
+            "plans[0].entitlements.seats.limit: is True; use a number",
             id="boolean for a number",
         ),
         pytest.param(
@@ -150,7 +151,7 @@ def test_every_problem_is_listed(tmp_path: Path) -> None:
             "limit: 5",
             "limit: -1",
             8,
-            "plans[0].entitlements.seats.limit: is -1; use greater than or equal to 0",
+            "plans[0].entitlements.seats.limit: is -1; use 0 or more",
             id="negative limit",
         ),
         pytest.param(
@@ -236,7 +237,7 @@ def test_every_problem_is_listed(tmp_path: Path) -> None:
             "start: 2024-02-31",
             16,
             "customers[0].subscriptions[0].start: is '2024-02-31'; "
-            "use a valid datetime",
+            "use a date or time such as 2026-01-31 or 2026-01-31T12:00:00Z",
             id="no such day",
         ),
         pytest.param(
@@ -264,6 +265,14 @@ def test_every_problem_is_listed(tmp_path: Path) -> None:
             id="usage of a boolean feature",
         ),
         pytest.param(
+            "resources: [site-1]",
+            "resources: [site-1, site-1]",
+            13,
+            "customers[0].resources[1]: the resource 'site-1' is named twice; "
+            "name it once",
+            id="resource named twice",
+        ),
+        pytest.param(
             "id: team",
             "name: team",
             6,
@@ -277,6 +286,77 @@ def test_problem_is_told_with_its_line(
 ) -> None:
     assert GOOD.count(old) == 1
     assert f"{line}: {message}" in error_of(tmp_path, GOOD.replace(old, new))
+
+
+MISSHAPEN: list[tuple[object, str]] = [
+    ({1: 2}, "[1]: the key 1 is no text; put it in quotes"),
+    (
+        {"plans": [{"id": "p", "entitlements": {3: True}}]},
+        "plans[0].entitlements[3]: the key 3 is no text; put it in quotes",
+    ),
+    (
+        {"plans": [{"id": "p", "entitlements": {"a b": True}}]},
+        "plans[0].entitlements.a b: 'a b' is no feature id; start with a letter or "
+        "digit, then use letters, digits, _, |, . and -",
+    ),
+    ({"features": None}, "features: is empty (null); use a list"),
+    ({"features": [3]}, "features[0]: is 3; use a mapping"),
+    ({"features": 10**6000}, "features: is an integer of 6001 digits; use a list"),
+    (
+        {"plans": [{"id": "p", "entitlements": []}]},
+        "plans[0].entitlements: is []; use a mapping",
+    ),
+    (
+        {"customers": [{"id": "c", "archived": 1}]},
+        "customers[0].archived: is 1; use true or false",
+    ),
+    (
+        {"features": [{"id": "f", "type": "enum", "values": [""]}]},
+        "features[0].values[0]: is ''; use a text that is not empty",
+    ),
+    (
+        {"features": [{"id": "f", "type": "boolean", "units": "\ud800"}]},
+        "features[0].units: '\\ud800' is no valid Unicode; remove what is not",
+    ),
+    (
+        {"features": [{"id": "f", "type": "boolean", "\ud800": 1}]},
+        "features[0]: is '\\ud800'; use a text of valid Unicode characters",
+    ),
+    *(
+        ({"plans": [{"id": "p", "entitlements": {"f": told}}]}, message)
+        for told, message in [
+            ({"value": 1.5}, "value: is 1.5; use a whole number"),
+            ({"value": 2**31}, "value: is 2147483648; use less than 2147483648"),
+            (
+                {"reset_anchor": "noday"},
+                "entitlements.f.reset_anchor: is 'noday'; use 'subscription_start',"
+                " 'start_of_month', 'monday', 'tuesday', 'wednesday', 'thursday', "
+                "'friday', 'saturday' or 'sunday' or a date or time such as ",
+            ),
+            (
+                {"reset_anchor": "0001-01-01"},
+                "entitlements.f.reset_anchor: 0001-01-01 00:00:00 is out of range;",
+            ),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize(("catalog", "message"), MISSHAPEN)
+def test_shape_is_told_in_words_of_the_catalog(catalog: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_catalog(catalog)
+    told = str(caught.value)
+    assert message in told
+    assert len(told.splitlines()) == 1
+    for leak in (
+        "Keys should",
+        "valid tuple",
+        "valid dict",
+        "Input should",
+        "function-",
+    ):
+        assert leak not in told
 
 
 def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
@@ -298,9 +378,19 @@ def test_file_must_be_a_mapping(tmp_path: Path) -> None:
     ]
 
 
-def test_hopelessly_nested_file_is_refused(tmp_path: Path) -> None:
-    (line,) = error_of(tmp_path, "[" * 5000)
-    assert "nested too deeply" in line
+def test_problem_of_an_overridden_merge_is_told_where_it_is_written(
+    tmp_path: Path,
+) -> None:
+    merged = "features:\n- &f {id: a, type: boolean}\n- <<: *f\n  id: b\n  type: bool\n"
+    (line,) = error_of(tmp_path, merged)
+    assert line.startswith("5: features[1].type: is 'bool'; use 'boolean'")
+
+
+def test_long_values_are_shown_in_short(tmp_path: Path) -> None:
+    long = "k" * 100_000
+    lines = error_of(tmp_path, f'features: [{{id: {long}}}]\n? "{long}"\n: [{long}]\n')
+    assert len(lines) == 3
+    assert all(len(line) < 700 for line in lines)
 
 
 def test_many_problems_are_cut_short() -> None:
