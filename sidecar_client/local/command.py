@@ -18,6 +18,7 @@ import click
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.catalog import Catalog
 from sidecar_client.local.loading import load_catalog
+from sidecar_client.local.ports import check_host
 from sidecar_client.local.sidecar import LocalSidecar
 
 logger = logging.getLogger("sidecar_client.local")
@@ -72,6 +73,7 @@ def _readable_errors() -> Generator[None]:
 
 
 async def _serve(sidecar: LocalSidecar) -> None:
+    check_host(sidecar.host)
     if not is_loopback(sidecar.host):
         logger.warning(
             "%s is reachable from other machines, and the sidecar asks nobody who they "

@@ -15,6 +15,15 @@ from sidecar_client.errors import ConfigurationError
 _COMMAND_SHOWN = 80
 
 
+_Address = tuple[
+    socket.AddressFamily,
+    socket.SocketKind,
+    int,
+    str,
+    tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes],
+]
+
+
 class AddressError(ConfigurationError):
     """The sidecar cannot listen where it was told to."""
 
@@ -26,19 +35,30 @@ def check_address(host: str, port: int) -> None:
     """
     if not 0 <= port <= 65535:
         raise AddressError(f"port {port} is no port; use one from 0 to 65535")
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise AddressError(
-            f"host {host!r} is no address ({error}); use one such as 127.0.0.1"
-        ) from None
-    family, kind, protocol, _, address = found[0]
+    family, kind, protocol, _, address = _resolved(host, port)
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
         except OSError as error:
             raise AddressError(_why(error, host, port)) from None
+
+
+def check_host(host: str) -> None:
+    """Return if `host` has an address, of this machine or of another."""
+    _resolved(host, 0)
+
+
+def _resolved(host: str, port: int) -> _Address:
+    if not host:
+        # The system would take any address for it, and gRPC none.
+        raise AddressError("the host is empty; use one such as 127.0.0.1")
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, ValueError) as error:
+        raise AddressError(
+            f"host {host!r} is no address ({error}); use one such as 127.0.0.1"
+        ) from None
 
 
 def _why(error: OSError, host: str, port: int) -> str:

@@ -14,20 +14,38 @@ from types import TracebackType
 from typing import Self
 
 from sidecar_client.errors import ConfigurationError
+from sidecar_client.local.catalog import EARLIEST, LATEST, TIME_RANGE
 from sidecar_client.local.events import EventLog
 from sidecar_client.local.loading import CatalogSource, load
 from sidecar_client.local.server import SidecarServer, address
 from sidecar_client.local.service import SidecarService
+from sidecar_client.local.shown import shown
 from sidecar_client.local.stores.memory import MemoryUsageStore
 from sidecar_client.protocol import sidecar_pb2 as pb
+
+_CLOCK = "use a function that returns an aware datetime, such as datetime.now(UTC)"
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _in_utc(clock: Callable[[], datetime]) -> Callable[[], datetime]:
-    return lambda: clock().astimezone(UTC)
+def _in_utc(clock: Callable[[], object]) -> Callable[[], datetime]:
+    """The clock in UTC; an error of whoever wrote it where it tells no time."""
+    if not callable(clock):
+        raise TypeError(f"clock is {shown(clock)}; {_CLOCK}")
+
+    def now() -> datetime:
+        told = clock()
+        if not isinstance(told, datetime):
+            raise TypeError(f"clock returned {shown(told)}; {_CLOCK}")
+        if told.utcoffset() is None:
+            raise ValueError(f"clock returned {told}, which has no zone; {_CLOCK}")
+        if not EARLIEST <= told < LATEST:
+            raise ValueError(f"clock returned {told}; {TIME_RANGE}")
+        return told.astimezone(UTC)
+
+    return now
 
 
 class LocalSidecar:
@@ -62,7 +80,7 @@ class LocalSidecar:
             loaded.catalog,
             store=MemoryUsageStore(),
             events=self._events,
-            clock=_in_utc(clock) if clock else _utc_now,
+            clock=_in_utc(clock) if clock is not None else _utc_now,
         )
         self._server: SidecarServer | None = None
         self._thread: _LoopThread | None = None

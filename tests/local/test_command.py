@@ -113,6 +113,35 @@ def test_reachable_host_is_warned_about(caplog: pytest.LogCaptureFixture) -> Non
     assert done.exit_code == 2
 
 
+@pytest.mark.parametrize("port", ["0", "8443"])
+@pytest.mark.parametrize("host", ["", "no such host", "unix:/tmp/sidecar", "[::1]"])
+def test_host_that_is_none_is_one_error_and_no_warning(
+    host: str, port: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = run("sidecar", "run", "--host", host, "--port", port)
+    assert done.exit_code == 2
+    (line,) = done.output.splitlines()
+    assert line.startswith("Error: ")
+    assert "use one such as 127.0.0.1" in line
+    assert not caplog.records
+
+
+def test_starting_usage_that_nothing_counts_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "plans.yaml"
+    path.write_text(
+        "features: [{id: f, type: metered, meter: incremental}]\n"
+        "plans: [{id: p, entitlements: {f: {limit: 5}}}]\n"
+        "customers:\n"
+        "  - id: c\n"
+        "    resources: [r]\n"
+        "    subscriptions: [{plan: p, resource: r}]\n"
+        "    usage: [{feature: f, value: 5}]\n"
+    )
+    done = run("catalog", "validate", str(path))
+    assert done.exit_code == 2
+    assert done.output.startswith(f"Error: {path}:7: customers[0].usage[0]: nothing ")
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [

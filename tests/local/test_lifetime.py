@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, cast
 
 import grpc
@@ -129,6 +129,37 @@ def test_clock_may_be_in_any_zone() -> None:
     assert answer.usage_period_start == expected
 
 
+@pytest.mark.parametrize(
+    ("told", "kind", "message"),
+    [
+        (None, TypeError, "clock returned None; use a function that returns an aware"),
+        (1_700_000_000, TypeError, "clock returned 1700000000; use a function"),
+        (
+            datetime(2023, 12, 1),
+            ValueError,
+            "clock returned 2023-12-01 00:00:00, which has no zone; use a function",
+        ),
+        (
+            datetime.max.replace(tzinfo=UTC),
+            ValueError,
+            "use a time between the years 1970 and 9000",
+        ),
+    ],
+)
+def test_clock_that_tells_no_time_is_an_error_at_the_start(
+    told: object, kind: type[Exception], message: str
+) -> None:
+    sidecar = LocalSidecar(clock=cast("Any", lambda: told))
+    with pytest.raises(kind, match=message):
+        sidecar.start()
+    assert not [t for t in threading.enumerate() if t.name == "local-sidecar"]
+
+
+def test_clock_that_is_no_function_is_an_error() -> None:
+    with pytest.raises(TypeError, match=r"clock is datetime.*; use a function"):
+        LocalSidecar(clock=cast("Any", NOW))
+
+
 def test_calls_are_counted_by_method(demo: LocalSidecar) -> None:
     check(demo, "feature-01-templates", customer_id="customer-demo-01")
     check(demo, "feature-99", customer_id="customer-demo-01")
@@ -177,6 +208,12 @@ def test_port_of_another_process_is_told_with_its_command() -> None:
     [
         ("127.0.0.1", 65536, "port 65536 is no port"),
         ("no such host", 8443, "'no such host' is no address"),
+        ("no such host", 0, "'no such host' is no address"),
+        ("", 8443, "the host is empty; use one such as 127.0.0.1"),
+        ("", 0, "the host is empty; use one such as 127.0.0.1"),
+        ("unix:/tmp/sidecar", 0, "'unix:/tmp/sidecar' is no address"),
+        ("a\0b", 0, "is no address"),
+        ("192.0.2.1", 0, "choose an address of this machine"),
         ("192.0.2.1", 8443, "choose an address of this machine"),
     ],
 )
