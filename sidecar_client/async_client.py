@@ -200,8 +200,7 @@ class Stigg:
         deadline = self._conversation.deadline(method, timeout)
         if self._child is not None and not self._child.is_attached:
             green.check_async()
-            attach = self._child.attach
-            deadline = await asyncio.to_thread(attach, method.name, deadline)
+            deadline = await self._child.attach_in_loop(method.name, deadline)
         answer = await self._transport().call(method.path, payload, deadline)
         return self._conversation.decode(method, answer)
 

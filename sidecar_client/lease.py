@@ -1,15 +1,18 @@
-"""A lease on a running local sidecar: it lives while somebody holds one.
+"""A lease on a running local sidecar, which lives while somebody holds one.
 
-Starting the sidecar does not live here.
+Also how calls wait for a lease that is being got; starting the sidecar is in `child`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import os
 import socket
 import threading
+import time
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +32,73 @@ class Hello:
     target: str
     catalog: str
     """The catalog's absolute path, or `demo`."""
+
+
+class Attempt:
+    """A try to get a lease, made in a thread of its own; any number of calls wait."""
+
+    __slots__ = (
+        "_ended",
+        "_ended_at",
+        "_lock",
+        "_waiting",
+        "closed",
+        "failure",
+        "first",
+    )
+
+    def __init__(self, *, first: bool) -> None:
+        self.first = first
+        """Whether no sidecar has served this client yet."""
+        self.failure: str | None = None
+        self.closed = False
+        """Whether the client was closed meanwhile."""
+        self._ended = threading.Event()
+        self._ended_at = 0.0
+        self._lock = threading.Lock()
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def is_spent(self, pause: float) -> bool:
+        """Whether it is time for another: not at once after one that failed."""
+        return self._ended.is_set() and (
+            self.failure is None or time.monotonic() - self._ended_at > pause
+        )
+
+    def wait(self, seconds: float | None) -> None:
+        """Return when it ended, or after so long."""
+        self._ended.wait(seconds)
+
+    async def wait_in_loop(self, seconds: float | None) -> None:
+        """Return when it ended, or after so long; no thread waits."""
+        over = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._waiting.add(over)
+        try:
+            await asyncio.wait([over], timeout=seconds)
+        finally:
+            with self._lock:
+                self._waiting.discard(over)
+
+    def end(self, *, failure: str | None = None, closed: bool = False) -> None:
+        """Let the calls go on; only the first end counts."""
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self.failure, self.closed = failure, closed
+            self._ended_at = time.monotonic()
+            self._ended.set()
+            waiting = list(self._waiting)
+        for over in waiting:
+            # A loop that was closed meanwhile has nobody left to tell.
+            with contextlib.suppress(RuntimeError):
+                over.get_loop().call_soon_threadsafe(_end, over)
+
+
+def _end(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 class Lease:
@@ -103,10 +173,12 @@ def _first_line(connection: socket.socket) -> tuple[bytes, bytes]:
 
 def _hello(line: bytes) -> Hello | None:
     said = _json(line)
-    if said.get("hello") != HELLO:
+    if said.get("hello") != HELLO or not isinstance(said.get("pid"), int):
         return None
     return Hello(
-        pid=int(said["pid"]), target=str(said["target"]), catalog=str(said["catalog"])
+        pid=said["pid"],
+        target=str(said.get("target")),
+        catalog=str(said.get("catalog")),
     )
 
 

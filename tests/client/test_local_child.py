@@ -28,7 +28,7 @@ from sidecar_client import (
     SidecarUnavailable,
     Stigg,
     SyncStigg,
-    child,
+    launch,
 )
 from tests.client.test_recovery import free_port
 
@@ -258,8 +258,8 @@ async def test_a_catalog_that_is_none_is_an_error_with_its_line(
 def test_a_sidecar_that_does_not_serve_in_time_is_an_error(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "START_WAIT", 0.05)
-    with pytest.raises(ConfigurationError, match=r"did not serve within 0\.05 s"):
+    monkeypatch.setattr(launch, "START_WAIT", 0.05)
+    with pytest.raises(ConfigurationError, match=r"did not answer within 0\.05 s"):
         usage(SyncStigg(local_sidecar_port=port))
 
 
