@@ -171,7 +171,8 @@ def _keeps_the_place(
 
 
 def _command(options: LocalSidecarOptions, control: Path) -> list[str]:
-    command = [_python(), "-m", "sidecar_client.local"]
+    # Its errors are shown to the user; the warnings of its libraries are no part of them.
+    command = [_python(), "-W", "ignore", "-m", "sidecar_client.local"]
     command += ["--host", HOST, "--port", str(options.port)]
     command += ["--control-socket", str(control)]
     if options.catalog is not None:
