@@ -171,7 +171,7 @@ def _keeps_the_place(
 
 
 def _command(options: LocalSidecarOptions, control: Path) -> list[str]:
-    # Its errors are shown to the user; the warnings of its libraries are no part of them.
+    # Its errors are shown to the user; warnings of its libraries are no part of them.
     command = [_python(), "-W", "ignore", "-m", "sidecar_client.local"]
     command += ["--host", HOST, "--port", str(options.port)]
     command += ["--control-socket", str(control)]
