@@ -24,10 +24,11 @@ setup: $(READY)  ## make .venv with everything in it
 demo: $(READY)  ## run the example application (FRAMEWORK=django, flask or fastapi)
 	@$(BIN)/python -m example_project $(FRAMEWORK)
 
-# What tests need of the system: a browser for the example project, `ip` to cut a cable.
+# What tests need of the system: a browser for the example project, `ip` to cut a cable,
+# and a Redis server.
 # Debian's packages, installed when that is allowed.
-PROGRAMS := chromium chromedriver ip
-PACKAGES := chromium chromium-driver iproute2
+PROGRAMS := chromium chromedriver ip redis-server
+PACKAGES := chromium chromium-driver iproute2 redis-server
 
 .PHONY: system
 system:

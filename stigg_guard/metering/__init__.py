@@ -1,1 +1,4 @@
-"""What was used, and how it is reported; whether it was allowed is for `flow`."""
+"""What was used: held before the view, measured after it, delivered or kept.
+
+Whether a request was allowed is for `flow`; how a call looks on the wire, `sidecar`.
+"""

@@ -1,0 +1,252 @@
+"""The contract of a hold store, edges included: its steps as values, and their replies.
+
+How a store carries them out lives beside it; the rule of the ledger is `ledger`'s.
+
+A store keeps an account for every place: for a customer's feature and resource. It
+knows the units `counted`, the part of them that is `held` by open requests and waiting
+rows, and the part that is `young`: settled so lately that the sidecar's usage may not
+show it. What counts is the larger of our own number and that of the sidecar's answer::
+
+    counted = max(usage, min(counted, usage + held + young))
+    granted   if counted + units <= limit; then counted and held grow by units
+
+A unit counts from its grant and never twice: settling a hold only takes it from `held`.
+Usage that somebody else took back is believed as soon as nothing of ours is young any
+more. An account of which nothing is held and nothing is young may be forgotten: the
+sidecar knows everything.
+
+Sums are of floats: a number is over the limit when it is so by more than one part in a
+billion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from stigg_guard.requirement import Update
+
+Mode: TypeAlias = Literal["open", "stored", "doubtful"]
+"""`open`: its holder may be reporting it now. `stored`: it waits in the outbox, and
+nobody reports it. `doubtful`: it was reported, and nobody knows whether it arrived."""
+
+STORED_FOR = 7 * 86_400.0
+"""Seconds that a hold outlives the last sign of the outbox that keeps its row."""
+
+
+class Place(NamedTuple):
+    """Whose units are counted together."""
+
+    customer_id: str
+    resource_id: str | None
+    feature_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """Units that a request asks for, of one place.
+
+    `units` are 0 or more; with `update` "set" they are the new total, and the increase
+    over what is used is held. `limit` may be infinite: then nothing is refused but the
+    hold is known. `usage` and `period` are of the sidecar's answer: the units used and
+    the start of the usage period in seconds since 1970, None for usage that is never
+    reset. `usage` None: nobody asked, so the account's own numbers stand.
+
+    Another `period` than the account's starts it anew: `counted` and `expected` become
+    `usage`, nothing is young, and holds of the former period are dropped. An earlier
+    one is a late answer: its `usage` is not looked at.
+    """
+
+    place: Place
+    key: str
+    units: float
+    limit: float
+    usage: float | None
+    period: float | None
+    update: Update = "delta"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """Hold all wants, in their order, or none. Wants of one place add up.
+
+    A hold is given back by itself when it was not renewed for `lease` seconds. A key
+    that is held already keeps what it holds and is granted. With `update` "set" the
+    increase is over the units used, `max(usage, counted - held)`; a total below them
+    holds nothing.
+    """
+
+    wants: tuple[Want, ...]
+    lease: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Whether a `Take` was granted; if not, by which want and why.
+
+    `used`: too little is left even if every hold of others is given back, that is
+    `max(usage, counted - held) + units > limit`, where `units` are all that this take
+    wants of the place; waiting is in vain. `held`: units are held that may be given
+    back. `fenced`: the account is being reconciled; wait. `counted` and `held` are the
+    account's numbers before the take, of the refused want or else of the last one.
+    """
+
+    refusal: Literal["used", "held", "fenced"] | None = None
+    refused: Place | None = None
+    counted: float = 0
+    held: float = 0
+
+    @property
+    def granted(self) -> bool:
+        """Whether everything is held now."""
+        return self.refusal is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peek:
+    """The numbers of a place; the reply is `Standing`. Nothing changes."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """An account's numbers, after what ran out was given back. 0 where there is none.
+
+    `open` is how many holds are open. `expected` is the sidecar's total as it follows
+    from what it acknowledged to us, None where that is not known.
+    """
+
+    counted: float = 0
+    held: float = 0
+    open: int = 0
+    expected: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """The hold ends: its units were reported and acknowledged; the reply is None.
+
+    `units` were really used: more, less, 0 or below 0; `counted` changes by what they
+    differ from the hold. With `update` "set" they are the new total, and differ from
+    what was used at the take. They are young for `young_for` seconds, unless below 0.
+    `total` is the usage that the sidecar acknowledged, None where it said none: it
+    becomes `expected` when no other hold is open or doubtful; else `expected` moves by
+    `units`, and is None after a "set".
+
+    A key that is not held (it ran out, or was lost) is counted all the same: better too
+    much than too little. A settlement of an earlier period than the account's does not
+    count. An account that is not there is made: `counted` is `total`, or `units`.
+    """
+
+    place: Place
+    key: str
+    units: float
+    young_for: float
+    total: float | None
+    update: Update = "delta"
+    period: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBack:
+    """End holds that used nothing; keys that are not held are fine. Reply: None."""
+
+    place: Place
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """Prolong open holds to `lease` seconds from now; a lost one is held again.
+
+    The units of each key say what to hold again, without a look at the limit: they are
+    promised. Keys that are stored or doubtful stay as they are. Reply: None.
+    """
+
+    place: Place
+    units: tuple[tuple[str, float], ...]
+    lease: float
+    period: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Put a hold into a mode, or hold it again in that mode when it was lost.
+
+    `stored` and `doubtful` last for `STORED_FOR` from now, `open` for `lease`. The
+    reply is False, and nothing has changed, for `open` while the account is fenced;
+    else True. `units` is what the row in the outbox says, looked at when it was lost.
+    """
+
+    place: Place
+    key: str
+    units: float
+    mode: Mode
+    lease: float = 30
+    period: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """Keep new holds out of an account while it is reconciled; the reply is `Standing`.
+
+    Lasts for `lease` seconds or until `Lift`. Another token's fence stands: the reply
+    is then None.
+    """
+
+    place: Place
+    token: str
+    lease: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lift:
+    """End a fence; `total` is the sidecar's usage that was found, None for nothing.
+
+    Does nothing for another's token. Reply: None.
+    """
+
+    place: Place
+    token: str
+    total: float | None
+
+
+Op: TypeAlias = Take | Peek | Settle | GiveBack | Renew | Keep | Fence | Lift
+
+
+class HoldsUnavailable(Exception):
+    """The store cannot be asked now; the text names the store, why and the cure."""
+
+
+class Holds(Protocol):
+    """A hold store for threads. Raises `HoldsUnavailable`, and nothing else."""
+
+    def perform(self, op: Op) -> object:
+        """Carry one step out, atomically; the reply is what the step's class says."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; the next step opens them again."""
+        ...
+
+
+class AsyncHolds(Protocol):
+    """A hold store for event loops, any number of them."""
+
+    async def perform(self, op: Op) -> object:
+        """Carry one step out, as `Holds.perform` does."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of this loop's connections."""
+        ...
+
+
+def by_customer(wants: Sequence[Want]) -> Mapping[str, tuple[Want, ...]]:
+    """Wants by customer, customers in a fixed order: no two requests cross."""
+    found: dict[str, list[Want]] = {}
+    for want in wants:
+        found.setdefault(want.place.customer_id, []).append(want)
+    return {customer: tuple(found[customer]) for customer in sorted(found)}
