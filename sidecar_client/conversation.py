@@ -70,4 +70,5 @@ class Conversation:
             target=self._target,
             cause=f"no time left: the timeout is {timeout} s",
             code="DEADLINE_EXCEEDED",
+            may_have_arrived=False,
         )

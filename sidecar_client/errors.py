@@ -26,7 +26,13 @@ class SidecarError(StiggGuardError):
     """A call to the sidecar failed; the message names method, target and cause."""
 
     def __init__(
-        self, *, method: str, target: str, cause: str, code: str = "UNKNOWN"
+        self,
+        *,
+        method: str,
+        target: str,
+        cause: str,
+        code: str = "UNKNOWN",
+        may_have_arrived: bool = True,
     ) -> None:
         super().__init__(f"{method} on {target}: {cause} ({code})")
         self.method = method
@@ -37,6 +43,10 @@ class SidecarError(StiggGuardError):
         """What went wrong, in words."""
         self.code = code
         """The name of the gRPC status code, such as `UNAVAILABLE`."""
+        self.may_have_arrived = may_have_arrived
+        """False where it is certain that the sidecar did not carry the call out: it was
+        never sent, or the sidecar answered that it refuses it. Sending a report again
+        is then safe."""
 
 
 class SidecarUnavailable(SidecarError):

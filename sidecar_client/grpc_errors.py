@@ -53,6 +53,25 @@ _TOO_LARGE: Final = (
 )
 _CLOSED_AT_ONCE: Final = ("Socket closed", "Connection reset")
 _CONNECTING: Final = "failed to connect"
+# What gRPC says of a call that it never sent, as no connection came up.
+_NEVER_SENT: Final = (
+    "failed to connect to all addresses; last error: ",
+    "errors resolving ",
+    "DNS resolution failed",
+)
+# Answers by which a server says that it did not do it. The others (INTERNAL, UNKNOWN,
+# ABORTED, ...) say only that something went wrong, be it after it was done.
+_NOT_DONE: Final = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.ALREADY_EXISTS,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.UNAUTHENTICATED,
+}
 
 
 def error_of(
@@ -64,8 +83,19 @@ def error_of(
 ) -> SidecarError:
     """Return the project's error for a failed call of a method, given by its path."""
     code = failure.code()
-    kind, cause = _judge(code, failure.details() or "no details", timeout)
-    return kind(method=name_of(method), target=target, cause=cause, code=code.name)
+    details = failure.details() or "no details"
+    kind, cause = _judge(code, details, timeout)
+    return kind(
+        method=name_of(method),
+        target=target,
+        cause=cause,
+        code=code.name,
+        may_have_arrived=code not in _NOT_DONE and not _was_never_sent(code, details),
+    )
+
+
+def _was_never_sent(code: grpc.StatusCode, details: str) -> bool:
+    return code is grpc.StatusCode.UNAVAILABLE and details.startswith(_NEVER_SENT)
 
 
 def _judge(
@@ -112,6 +142,7 @@ def no_turn(
         target=target,
         cause=f"{max_in_flight} calls were in flight for {timeout:g} s",
         code="DEADLINE_EXCEEDED",
+        may_have_arrived=False,
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 
-from stigg_guard.base_guard import Usage
 from stigg_guard.decision import Decision, Entitlement, Reason
 from stigg_guard.decorators import guard_exempt, specs_of
 from stigg_guard.denial import Denial, DenialPolicy, FeatureSettings
@@ -21,9 +20,12 @@ from stigg_guard.errors import (
     StiggGuardError,
 )
 from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.metering.happening import Happening
+from stigg_guard.metering.measurement import Measurement
 from stigg_guard.requirement import Fallback, Requirement, currency, feature
 from stigg_guard.rules import Rule
 from stigg_guard.settings import Settings
+from stigg_guard.steps import Usage
 from stigg_guard.subject import Subject
 
 __version__ = "0.1.0"
@@ -39,6 +41,8 @@ __all__ = [
     "Fallback",
     "FeatureSettings",
     "Guard",
+    "Happening",
+    "Measurement",
     "Reason",
     "Requirement",
     "Rule",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Self
 
 from asgiref.sync import async_to_sync
@@ -19,18 +19,24 @@ from stigg_guard.decision import Decision
 from stigg_guard.denial import DenialPolicy
 from stigg_guard.errors import AccessDenied
 from stigg_guard.flow import view_flow
-from stigg_guard.requirement import Need, Requirement
+from stigg_guard.metering.happening import OUTCOMES, Hook
+from stigg_guard.metering.outbox.base import Outbox
+from stigg_guard.rate_limit import rate_limit_headers
+from stigg_guard.requirement import Need, Requirement, check_choice
 from stigg_guard.settings import Settings
-from stigg_guard.steps import Admission, Denied, Flow, Proceed, RequestScope
+from stigg_guard.steps import (
+    UNFINISHED,
+    Admission,
+    Denied,
+    Flow,
+    Outcome,
+    OutcomeName,
+    Proceed,
+    RequestScope,
+    Stream,
+)
 from stigg_guard.subject import Subject
 from stigg_guard.view import ViewSpec
-
-
-@dataclass(slots=True)
-class Usage:
-    """What a `metered` block uses; set `value` to what was really used."""
-
-    value: float
 
 
 class BaseGuard:
@@ -68,8 +74,29 @@ class BaseGuard:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Decisions so far: allowed, denied, fallbacks, unanswered, unreported."""
+        """How often each came so far: decisions, and the outcomes of metering.
+
+        `allowed`, `denied`, `fallbacks`, `unanswered`; `held`, `granted`, `waited`,
+        `measured`, `acknowledged`, `stored`, `delivered`, `parked`, `dropped`.
+        """
         return dict(self._core.counts)
+
+    def on(self, outcome: OutcomeName, hook: Hook) -> None:
+        """Have `hook` told of an outcome of metering, such as "parked"."""
+        check_choice("outcome", outcome, OUTCOMES)
+        hooks = self._core.hooks
+        hooks[outcome] = (*hooks.get(outcome, ()), hook)
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where usage waits that was not acknowledged; without OUTBOX, a queue."""
+        return self._core.stores.outbox
+
+    @property
+    def queue_age(self) -> float:
+        """Seconds that the oldest undelivered usage has waited; 0 when none waits."""
+        oldest = self.outbox.status().oldest_at
+        return 0.0 if oldest is None else max(0.0, time.time() - oldest)
 
     def forget(self, customer_id: str | None = None) -> None:
         """Forget what is remembered of one customer, or of everybody.
@@ -78,8 +105,22 @@ class BaseGuard:
         """
         self._core.memory.forget(customer_id)
 
+    def headers(self, scope: RequestScope) -> dict[str, str]:
+        """What a response tells of its limits, if RATE_LIMIT_HEADERS is set."""
+        names = self._core.settings.rate_limit_headers
+        if names is None:
+            return {}
+        return rate_limit_headers(names, scope.decisions)
+
     def _flow(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Flow:
         return view_flow(specs, scope, self._core)
+
+    def _must_start(self, specs: tuple[ViewSpec, ...]) -> bool:
+        """Whether the outbox is to be opened before these views may run."""
+        return not self._core.stores.has_started and any(
+            isinstance(spec.need, Requirement) and spec.need.metering is not None
+            for spec in specs
+        )
 
     def _recalled(self, subject: Subject, need: Need) -> Decision | None:
         if isinstance(need, Requirement) and need.metering is None:
@@ -93,7 +134,39 @@ def admitted(outcome: object, flow: Flow, scope: RequestScope) -> Admission:
     assert isinstance(outcome, Proceed)
     admission = Admission(outcome.decisions, flow)
     scope.admissions.append(admission)
+    scope.decisions.extend(outcome.decisions)
     return admission
+
+
+def endings(
+    scope: RequestScope, outcome: Outcome | None, *, is_complete: bool = False
+) -> list[tuple[Admission, object]]:
+    """What is to be told to the conversations of a request, each once.
+
+    None for an outcome ends those whose body was streamed; an unfinished request ends
+    all of them.
+    """
+    found: list[tuple[Admission, object]] = []
+    if outcome is None or outcome.status is None:
+        streams, scope.streams = scope.streams, []
+        found += [(admission, is_complete) for admission, _ in streams]
+    if outcome is not None:
+        admissions, scope.admissions = scope.admissions, []
+        found += [(admission, outcome) for admission in admissions]
+    return found
+
+
+def outcome_of(
+    status: int | None, response: object = None, *, is_streamed: bool = False
+) -> Outcome:
+    if status is None:
+        return UNFINISHED
+    return Outcome(status=status, response=response, is_streamed=is_streamed)
+
+
+def note_stream(scope: RequestScope, admission: Admission, step: object) -> None:
+    if isinstance(step, Stream):
+        scope.streams.append((admission, step))
 
 
 def finished(found: Awaitable[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What the sync and the async guard of one application share: memory, policy, counts.
+"""What the guards of one application share: memory, policy, stores, counts, hooks.
 
 The ground that `flow` stands on. Who talks to the sidecar is `guard`.
 """
@@ -7,23 +7,44 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import weakref
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from stigg_guard.coalesce import AsyncFlights, Flights
 from stigg_guard.decision import Answer, Decision, NoAnswer
 from stigg_guard.denial import MISCONFIGURED, DenialPolicy, FeatureSettings
 from stigg_guard.memory import DecisionMemory
+from stigg_guard.metering.happening import (
+    LOGGED,
+    Happening,
+    Hook,
+    log_outcome,
+    tell,
+)
+from stigg_guard.metering.holds.base import Place
 from stigg_guard.metering.measurement import Measurement
+from stigg_guard.metering.stores import Stores
+from stigg_guard.metering.terms import Terms
+from stigg_guard.metering.worker import Report
 from stigg_guard.outage import Outage
 from stigg_guard.requirement import Fallback, Policy, Requirement
 from stigg_guard.settings import Settings
+from stigg_guard.steps import OutcomeName
 from stigg_guard.subject import Subject
+
+if TYPE_CHECKING:
+    from stigg_guard.sidecar import SyncSidecar
 
 logger = logging.getLogger("stigg_guard")
 
 _NO_SETTINGS = FeatureSettings()
+
+CROWDED_FOR: Final = 5.0
+"""Seconds that a place is taken for crowded after its units were all held."""
+MOST_CROWDS: Final = 10_000
 
 
 class GuardCore:
@@ -50,8 +71,35 @@ class GuardCore:
             login_url=settings.login_url,
             retry_after=settings.retry_after,
         )
+        self.hooks: dict[str, tuple[Hook, ...]] = dict(settings.hooks)
+        self.stores = Stores(settings, report=self._report, happened=self.happened)
+        self._reporter: SyncSidecar | None = None
+        self._crowds: dict[Place, tuple[float, float]] = {}
         self._outage = Outage()
         _cores.add(self)
+
+    def _report(self) -> Report:
+        """What the deliverer reports with: a connection of its own."""
+        if self._reporter is None:
+            from stigg_guard import connect
+
+            self._reporter = connect.sync_sidecar(self.settings)
+        return self._reporter.report
+
+    def close(self) -> None:
+        """Deliver what waits, within a bounded time, and let go of the stores."""
+        self.stores.close()
+        self._let_go()
+
+    async def aclose(self) -> None:
+        """Close without holding up the event loop."""
+        await self.stores.aclose()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        reporter, self._reporter = self._reporter, None
+        if reporter is not None:
+            reporter.close()
 
     @property
     def features(self) -> Mapping[str, FeatureSettings]:
@@ -94,24 +142,48 @@ class GuardCore:
         self.counts["unanswered"] += 1
         self._outage.unanswered(reply)
 
+    @property
+    def terms(self) -> Terms:
+        """How metering works in this application."""
+        return self.stores.terms
+
     def reported(self, measurement: Measurement) -> None:
         """Answers under way may be from before: nobody who asks now shares them."""
         self.flights.part(measurement.subject)
         self.async_flights.part(measurement.subject)
 
-    def unreported(self, measurement: Measurement, reply: NoAnswer) -> None:
-        """Count usage that was not acknowledged, and log it in full."""
-        self.counts["unreported"] += 1
-        logger.error(
-            "Usage was not acknowledged: feature %s, %s %g, customer %r, resource %r:"
-            " %s",
-            measurement.feature_id,
-            measurement.update,
-            measurement.value,
-            measurement.subject.customer_id,
-            measurement.subject.resource_id,
-            reply.cause,
-        )
+    def crowd(self, place: Place) -> float | None:
+        """The limit of a place whose units were all held a moment ago, else None."""
+        known = self._crowds.get(place) if self._crowds else None
+        if known is None:
+            return None
+        if time.monotonic() - known[1] < CROWDED_FOR:
+            return known[0]
+        self._crowds.pop(place, None)
+        return None
+
+    def crowded(self, place: Place, limit: float | None) -> None:
+        """Take note that a place is crowded, or with None that it is no more."""
+        if limit is None:
+            self._crowds.pop(place, None)
+            return
+        if len(self._crowds) >= MOST_CROWDS:
+            self._crowds.clear()
+        self._crowds[place] = (limit, time.monotonic())
+
+    def happened(
+        self, outcome: OutcomeName, subject: Measurement | Decision, cause: str = ""
+    ) -> None:
+        """Count an outcome, tell the hooks, log what is lost or waits for a person."""
+        if outcome != "denied":  # counted when it was decided
+            self.counts[outcome] += 1
+        if outcome in LOGGED and (outcome != "stored" or self._is_at_risk(cause)):
+            log_outcome(outcome, subject, cause)
+        if self.hooks:
+            tell(self.hooks.get(outcome, ()), Happening.of(outcome, subject, cause))
+
+    def _is_at_risk(self, cause: str) -> bool:
+        return bool(cause) and not self.terms.is_durable
 
     def decided(self, decision: Decision) -> None:
         """Count a decision; one that shows a wrong deployment is logged."""
@@ -130,6 +202,8 @@ class GuardCore:
         self.memory.renew_lock()
         self.flights.forget()
         self.async_flights.forget()
+        self.stores.after_fork()
+        self._reporter = None
 
 
 _cores: weakref.WeakSet[GuardCore] = weakref.WeakSet()

@@ -15,7 +15,7 @@ from stigg_guard.subject import Subject
 
 Kind: TypeAlias = Literal["boolean", "numeric", "metered", "enum", "credit"]
 Source: TypeAlias = Literal[
-    "sidecar", "sidecar_fallback", "last_known", "fallback", "policy", "guard"
+    "sidecar", "sidecar_fallback", "last_known", "fallback", "policy", "guard", "holds"
 ]
 
 
@@ -90,10 +90,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoAnswer:
-    """The sidecar did not answer; `refused` when it found fault with this question."""
+    """The sidecar did not answer; `refused` when it found fault with this question.
+
+    `may_have_arrived` is False when it certainly did not do what it was asked to.
+    """
 
     cause: str
     refused: bool = False
+    may_have_arrived: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +107,9 @@ class Decision:
     `reason` is None when allowed. `is_fallback` is True when no verdict of the sidecar
     stands behind the decision, and `source` says what does: `sidecar`,
     `sidecar_fallback`, `last_known`, `fallback` (the requirement's own), `policy` (the
-    application's), or `guard` (no question was asked: no customer). A decision is true
-    in a boolean context when it is allowed.
+    application's), `guard` (no question was asked: no customer, or units given back),
+    or `holds` (the units that are left are held by other requests, or the hold store
+    cannot be asked). A decision is true in a boolean context when it is allowed.
     """
 
     allowed: bool

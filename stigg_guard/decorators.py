@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from stigg_guard.requirement import (
@@ -29,12 +30,13 @@ from stigg_guard.specs import (
 )
 from stigg_guard.view import (
     CustomerResolver,
+    Delivery,
     OnDenied,
     RequestCallable,
     ResourceResolver,
+    Streamed,
     ViewSpec,
     in_order,
-    succeeded,
 )
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -92,12 +94,17 @@ class Decorators:
 
     def meters_usage(
         self,
-        feature_id: str,
+        feature_id: str | None = None,
         *,
         value: float | RequestCallable = 1,
         update: Update = "delta",
+        event: str | None = None,
         dimensions: Mapping[str, Dimension] | RequestCallable | None = None,
-        when: Callable[[int], bool] | Iterable[int] = succeeded,
+        timestamp: datetime | RequestCallable | None = None,
+        when: Callable[[int], bool] | Iterable[int] | None = None,
+        delivery: Delivery | None = None,
+        streamed: Streamed = "start",
+        hold: float = 1,
         customer: CustomerResolver | None = None,
         resource: ResourceResolver | str | None = None,
         exempt_when: RequestCallable | None = None,
@@ -105,18 +112,32 @@ class Decorators:
         on_unavailable: Policy | None = None,
         fallback: Fallback | bool | None = None,
     ) -> Callable[[View], View]:
-        """Check that `value` units are left, and report them once the view succeeded.
+        """Hold `value` units while the view runs, and report them once it succeeded.
 
-        `value` is a number or a function of the request; with `update="set"` it is the
-        new total. `when` says which statuses are a success (2xx and 3xx). The response
-        leaves once the sidecar acknowledged the usage.
+        `value` is a number, below 0 for units that the view gives back, or a function
+        of the request, which may also take `arguments`, `result` and `response` by
+        name; what is known only afterwards holds `hold` units meanwhile. With
+        `update="set"` it is the new total. With `event="name"` a raw event with
+        `dimensions` and an optional `timestamp` is reported; the feature, if one is
+        given, is what it is checked and counted against.
+
+        `when` says which statuses are a success: statuses, or a function of the status
+        (2xx and 3xx). `delivery` is "acknowledged", so that the response leaves when
+        the sidecar took the usage or the outbox stored it, or "background" (the default
+        of events). `streamed` says when a streamed response is measured: at its
+        "start", at its "end", or by a function from each chunk to its units.
         """
         spec = meter_spec(
             feature_id,
             value=value,
             update=update,
+            event=event,
             dimensions=dimensions,
+            timestamp=timestamp,
             when=when,
+            delivery=delivery,
+            streamed=streamed,
+            hold=hold,
             customer=customer,
             resource=resource,
             exempt_when=exempt_when,

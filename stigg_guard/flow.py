@@ -1,25 +1,39 @@
-"""The conversation about a request, written once: look up, judge, fall back, report.
+"""The conversation about a request, written once: look up, judge, fall back, admit.
 
 Generators yield a step and are sent its outcome; they do no I/O. Who carries the steps
-out, sync or async, is `guard`.
+out, sync or async, is `guard`; what is said about usage is in `metering.conversation`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from stigg_guard.decision import Answer, Decision, NoAnswer, Reason
+from stigg_guard.functions import is_for_afterwards
 from stigg_guard.judge import fall_back, judge
-from stigg_guard.metering.measurement import Measurement
+from stigg_guard.metering.conversation import (
+    UNMETERED_METHODS,
+    call,
+    give_back,
+    hold_flow,
+    room_flow,
+    settle_flow,
+)
+from stigg_guard.metering.moment import as_moment
+from stigg_guard.metering.patience import Patience
+from stigg_guard.metering.promise import Promise, promise
 from stigg_guard.requirement import (
     AllOf,
+    Metering,
     Need,
     Requirement,
     as_dimensions,
+    check_change,
     check_units,
     leaves,
 )
@@ -29,21 +43,19 @@ from stigg_guard.steps import (
     Denied,
     Ground,
     Proceed,
-    Report,
     RequestScope,
     Step,
 )
 from stigg_guard.subject import Subject
-from stigg_guard.view import ViewSpec, completed
+from stigg_guard.view import OnDenied, ViewSpec
 
 LONGEST_ID = 255
-UNMETERED_METHODS = frozenset({"HEAD", "OPTIONS"})
 
 
 def view_flow(
     specs: tuple[ViewSpec, ...], scope: RequestScope, ground: Ground
 ) -> Generator[Step, Any, Denied | None]:
-    """A guarded view: every spec is met, then the view runs, then usage is reported.
+    """A guarded view: every spec is met, units are held, the view runs, usage is told.
 
     HEAD and OPTIONS are checked and never metered. A preflight is answered without
     asking and without running the view, and so is OPTIONS to a metered view: it would
@@ -52,24 +64,42 @@ def view_flow(
     if specs and _is_answered_at_once(specs, scope):
         return Denied(_preflight(specs[0]), HTTPStatus.OK.value)
     decisions: list[Decision] = []
-    taken: list[tuple[ViewSpec, Decision]] = []
+    promises: list[Promise] = []
+    patience = Patience(ground.terms.wait)
     for spec in specs:
         if spec.exempt_when is not None and (
             yield Call(spec.exempt_when, scope.request)
         ):
             continue
-        decision = yield from _spec_flow(spec, scope, ground)
+        decision = yield from _spec_flow(spec, promises, scope, ground, patience)
         if not decision.allowed:
             return Denied(decision, spec.on_denied)
         decisions.append(decision)
-        if decision.requirement.metering is not None:
-            taken.append((spec, decision))
-    status: int | None = yield Proceed(tuple(decisions))
-    if status is not None and scope.method not in UNMETERED_METHODS:
-        for spec, decision in taken:
-            if spec.when(status):
-                yield from report_flow(decision, scope, ground)
+    if promises and scope.method not in UNMETERED_METHODS:
+        refused = yield from hold_flow(promises, patience, ground)
+        if refused is not None:
+            ground.happened("denied", refused)
+            ground.decided(refused)
+            return Denied(refused, _on_denied(refused, promises))
+        ground.happened("granted", promises[0].decision)
+    outcome = yield Proceed(tuple(decisions))
+    try:
+        yield from settle_flow(promises, outcome, scope, ground)
+    except BaseException:
+        for item in promises:
+            yield from give_back(item)
+        raise
     return None
+
+
+def _on_denied(refused: Decision, promises: list[Promise]) -> OnDenied | None:
+    """What the view wants for the spec that was refused."""
+    requirement = refused.requirement
+    return next(
+        item.spec.on_denied
+        for item in promises
+        if item.decision.requirement is requirement
+    )
 
 
 def _is_answered_at_once(specs: tuple[ViewSpec, ...], scope: RequestScope) -> bool:
@@ -80,50 +110,99 @@ def _is_answered_at_once(specs: tuple[ViewSpec, ...], scope: RequestScope) -> bo
 
 
 def _preflight(spec: ViewSpec) -> Decision:
+    return _unasked(spec, Reason.PREFLIGHT)
+
+
+def _spec_flow(
+    spec: ViewSpec,
+    promises: list[Promise],
+    scope: RequestScope,
+    ground: Ground,
+    patience: Patience,
+) -> Generator[Step, Any, Decision]:
+    """What one spec says of the request; what it promises joins `promises`."""
+    subject = yield from _subject_flow(spec, scope, ground)
+    if subject is None:
+        decision = _unasked(spec, Reason.NO_CUSTOMER)
+        ground.decided(decision)
+        return decision
+    need = spec.need
+    if not isinstance(need, Requirement) or need.metering is None:
+        return (yield from decide(subject, need, scope, ground))
+    terms = yield from _metered(spec, need, need.metering, scope)
+    need, units = terms.requirement, terms.units
+    if units < 0 or need.is_only_metered:
+        decision = _admitted_unasked(subject, need)
+    else:
+        decision = yield from _units_flow(subject, need, scope, ground, patience)
+    if decision.allowed:
+        promises.append(promise(spec, decision, units, terms.moment))
+    return decision
+
+
+class _Metered(NamedTuple):
+    """A metered requirement with what this request's functions said of it."""
+
+    requirement: Requirement
+    units: float
+    moment: datetime | None
+
+
+def _metered(
+    spec: ViewSpec, need: Requirement, metering: Metering, scope: RequestScope
+) -> Generator[Step, Any, _Metered]:
+    """Call the functions that need not wait for the view: they may still fail."""
+    units, moment = spec.units, None
+    if spec.value is not None and not is_for_afterwards(spec.value):
+        found = yield from call(spec.value, scope, None)
+        is_total = metering.update == "set"
+        units = (check_units if is_total else check_change)("value", found)
+        need = replace(need, usage=units if units >= 0 else None)
+    if spec.dimensions is not None and not is_for_afterwards(spec.dimensions):
+        found = yield from call(spec.dimensions, scope, None)
+        need = replace(
+            need, metering=replace(metering, dimensions=as_dimensions(found))
+        )
+    if spec.timestamp is not None and not is_for_afterwards(spec.timestamp):
+        found = yield from call(spec.timestamp, scope, None)
+        moment = as_moment("timestamp", found)
+    return _Metered(need, units, moment)
+
+
+def _unasked(spec: ViewSpec, reason: Reason) -> Decision:
     return Decision(
         allowed=False,
-        requirement=leaves(spec.need)[0],
+        requirement=_first(spec),
         subject=None,
-        reason=Reason.PREFLIGHT,
+        reason=reason,
         source="guard",
     )
 
 
-def _spec_flow(
-    spec: ViewSpec, scope: RequestScope, ground: Ground
-) -> Generator[Step, Any, Decision]:
-    subject = yield from _subject_flow(spec, scope, ground)
-    if subject is None:
-        decision = Decision(
-            allowed=False,
-            requirement=leaves(spec.need)[0],
-            subject=None,
-            reason=Reason.NO_CUSTOMER,
-            source="guard",
-        )
-        ground.decided(decision)
-        return decision
-    need = spec.need
-    if spec.value is not None:
-        units = yield Call(spec.value, scope.request)
-        need = completed(need, usage=check_units("value", units))
-    if spec.dimensions is not None:
-        found = yield Call(spec.dimensions, scope.request)
-        assert isinstance(need, Requirement)
-        assert need.metering is not None
-        metering = type(need.metering)(
-            update=need.metering.update, dimensions=as_dimensions(found)
-        )
-        need = completed(need, metering=metering)
-    if isinstance(need, Requirement) and need.metering is not None:
-        return (yield from _units_flow(subject, need, scope, ground))
-    return (yield from decide(subject, need, scope, ground))
+def _admitted_unasked(subject: Subject, requirement: Requirement) -> Decision:
+    """Units that are given back are taken from everybody, whatever they may."""
+    return Decision(
+        allowed=True, requirement=requirement, subject=subject, source="guard"
+    )
+
+
+def _first(spec: ViewSpec) -> Requirement:
+    return leaves(spec.need)[0]
 
 
 def _units_flow(
-    subject: Subject, requirement: Requirement, scope: RequestScope, ground: Ground
+    subject: Subject,
+    requirement: Requirement,
+    scope: RequestScope,
+    ground: Ground,
+    patience: Patience,
 ) -> Generator[Step, Any, Decision]:
     """Units of a metered view, on top of those that this request takes already."""
+    crowded_out = yield from room_flow(subject, requirement, patience, ground)
+    if crowded_out is not None:
+        ground.happened("denied", crowded_out)
+        ground.decided(crowded_out)
+        return crowded_out
     place = (subject, requirement.name)
     taken = scope.taken.get(place, 0)
     asked = requirement
@@ -132,6 +211,8 @@ def _units_flow(
     decision = yield from check_flow(subject, asked, scope, ground)
     if decision.allowed:
         scope.taken[place] = taken + (requirement.usage or 0)
+    else:
+        ground.happened("denied", decision)
     return replace(decision, requirement=requirement) if taken else decision
 
 
@@ -248,32 +329,3 @@ def _without_verdict(
         fallback=ground.fallback(requirement),
         policy=ground.policy(requirement),
     )
-
-
-def report_flow(
-    decision: Decision, scope: RequestScope, ground: Ground
-) -> Generator[Step, Any, None]:
-    """Report what an allowed, metered requirement used."""
-    requirement, subject = decision.requirement, decision.subject
-    assert requirement.metering is not None
-    assert requirement.feature_id is not None
-    assert subject is not None
-    value = requirement.usage or 0
-    if scope.used is not None:
-        value = check_units("usage", scope.used)
-    if value == 0 and requirement.metering.update == "delta":
-        return
-    measurement = Measurement(
-        subject=subject,
-        feature_id=requirement.feature_id,
-        value=value,
-        update=requirement.metering.update,
-        dimensions=requirement.metering.dimensions,
-    )
-    reply = yield Report(measurement)
-    scope.answers.clear()
-    scope.taken.clear()
-    if reply is None:
-        ground.reported(measurement)
-    else:
-        ground.unreported(measurement, reply)

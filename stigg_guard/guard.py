@@ -5,15 +5,29 @@ They only carry out the steps of `flow`, one by calling, the other by awaiting.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import time
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from stigg_guard.base_guard import BaseGuard, Usage, admitted, finished
+from stigg_guard.base_guard import (
+    BaseGuard,
+    admitted,
+    endings,
+    finished,
+    note_stream,
+    outcome_of,
+)
 from stigg_guard.decision import Decision
 from stigg_guard.errors import AccessDenied
 from stigg_guard.flow import decide
+from stigg_guard.metering.conversation import Fate, report_flow
+from stigg_guard.metering.measurement import Measurement
+from stigg_guard.metering.outcome import astored, one, stored
+from stigg_guard.reporting import event_of, usage_of
 from stigg_guard.requirement import Dimension, Need, Update
 from stigg_guard.settings import Settings
 from stigg_guard.specs import as_need, meter_spec
@@ -22,13 +36,18 @@ from stigg_guard.steps import (
     Ask,
     Call,
     Flow,
+    Hold,
+    Pause,
     Proceed,
     Report,
     RequestScope,
     Step,
+    Store,
+    Stream,
+    Usage,
 )
 from stigg_guard.subject import Subject
-from stigg_guard.view import ViewSpec
+from stigg_guard.view import Delivery, ViewSpec
 
 if TYPE_CHECKING:
     from stigg_guard.sidecar import AsyncSidecar, SyncSidecar
@@ -69,41 +88,126 @@ class Guard(BaseGuard):
     def metered(
         self,
         subject: Subject,
-        feature_id: str,
+        feature_id: str | None = None,
         *,
         value: float = 1,
         update: Update = "delta",
+        event: str | None = None,
         dimensions: Mapping[str, Dimension] | None = None,
+        timestamp: datetime | None = None,
+        delivery: Delivery | None = None,
     ) -> Generator[Usage]:
-        """Check before the block, report after it; nothing is reported if it raises.
+        """Hold units for the block and report them after it; nothing if it raises.
 
-        Raises `AccessDenied` when the units are not to be had.
+        Raises `AccessDenied` when the units are not to be had. What the arguments mean
+        is said of the decorator `meters_usage`; set `value` of what the block gets to
+        what was really used.
         """
-        spec = meter_spec(feature_id, value=value, update=update, dimensions=dimensions)
+        spec = meter_spec(
+            feature_id,
+            value=value,
+            update=update,
+            event=event,
+            dimensions=dimensions,
+            timestamp=timestamp,
+            delivery=delivery,
+        )
         scope = RequestScope(subject=subject, subject_is_known=True)
         self.admit((spec,), scope)
-        usage = Usage(value)
+        usage = scope.usages[""] = Usage(value)
         try:
             yield usage
         except BaseException:
             self.settle(scope, None)
             raise
-        scope.used = usage.value
         self.settle(scope, 200)
+
+    def report(
+        self,
+        subject: Subject,
+        feature_id: str,
+        value: float = 1,
+        *,
+        update: Update = "delta",
+        dimensions: Mapping[str, Dimension] | None = None,
+        timestamp: datetime | None = None,
+        delivery: Delivery = "acknowledged",
+    ) -> Fate:
+        """Report calculated usage without asking whether it is allowed.
+
+        What became of it: it was "acknowledged", it is "stored" and will be sent, it is
+        "parked" until a person decides, or it was "dropped", which is logged in full.
+        """
+        measurement, spec = usage_of(
+            subject, feature_id, value, update, dimensions, timestamp, delivery
+        )
+        return self._tell(measurement, spec)
+
+    def report_event(
+        self,
+        subject: Subject,
+        event: str,
+        *,
+        dimensions: Mapping[str, Dimension] | None = None,
+        timestamp: datetime | None = None,
+        feature_id: str | None = None,
+        value: float = 1,
+        delivery: Delivery = "background",
+    ) -> Fate:
+        """Report a raw event; it is sent in the background, unless told otherwise.
+
+        With a `feature_id`, `value` units of it are counted until the sidecar shows
+        them. The outcome is as for `report`.
+        """
+        measurement, spec = event_of(
+            subject, event, dimensions, timestamp, feature_id, value, delivery
+        )
+        return self._tell(measurement, spec)
+
+    def _tell(self, measurement: Measurement, spec: ViewSpec) -> Fate:
+        if self._must_start((spec,)):
+            self._core.stores.start()
+        fate: Any = self._advance(report_flow(measurement, spec, self._core))
+        return fate  # type: ignore[no-any-return]
 
     def admit(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Admission:
         """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
+        if self._must_start(specs):
+            self._core.stores.start()
         flow = self._flow(specs, scope)
         return admitted(self._advance(flow), flow, scope)
 
-    def settle(self, scope: RequestScope, status: int | None) -> None:
-        """Report what the admitted views used; None: the request did not finish."""
-        admissions, scope.admissions = scope.admissions, []
-        for admission in admissions:
-            self._advance(admission.flow, status)
+    def settle(
+        self,
+        scope: RequestScope,
+        status: int | None,
+        *,
+        response: object = None,
+        is_streamed: bool = False,
+    ) -> None:
+        """Report what the admitted views used; None: the request did not finish.
+
+        With `is_streamed`, what is measured by the body stays open in `scope.streams`
+        until `finish`.
+        """
+        outcome = outcome_of(status, response, is_streamed=is_streamed)
+        self._end(scope, endings(scope, outcome))
+
+    def finish(self, scope: RequestScope, *, is_complete: bool) -> None:
+        """The streamed body has ended: all of it was sent, or its reader went away."""
+        if scope.streams:
+            self._end(scope, endings(scope, None, is_complete=is_complete))
+
+    def _end(self, scope: RequestScope, found: list[tuple[Admission, object]]) -> None:
+        for admission, reply in found:
+            note_stream(scope, admission, self._advance(admission.flow, reply))
 
     def close(self) -> None:
-        """Close the connection; the next question opens it again."""
+        """Send what waits, for DRAIN_TIMEOUT at most, and close the connections.
+
+        The next question opens them again.
+        """
+        self._core.close()
         if self._sidecar_instance is not None:
             self._sidecar_instance.close()
 
@@ -131,23 +235,39 @@ class Guard(BaseGuard):
 
     def _advance(self, flow: Flow, reply: object = None) -> object:
         try:
-            while True:
-                step: Step = flow.send(reply)
-                if type(step) is Proceed:
-                    return step
-                reply = self._perform(step)
+            step: Step = flow.send(reply)
+            while type(step) is not Proceed and type(step) is not Stream:
+                try:
+                    reply = self.perform(step)
+                except BaseException as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(reply)
+            return step
         except StopIteration as stop:
             return stop.value
 
-    def _perform(self, step: Step) -> object:
+    def perform(self, step: Step) -> object:
+        """Carry out one step of the conversation; adapters may do some differently."""
         if isinstance(step, Ask):
             ask, key = self.sidecar.ask, (step.subject, step.question)
             return self._core.flights.share(key, lambda: ask(*key))
         if isinstance(step, Call):
-            found = step.function(step.request)
+            found = step.function(step.request, **step.named)
             return finished(found) if inspect.isawaitable(found) else found
-        assert isinstance(step, Report)
-        return self.sidecar.report(step.measurement)
+        if isinstance(step, Hold):
+            return self._core.stores.perform(step.op)
+        if isinstance(step, Report):
+            return one(self.sidecar.report((step.measurement,)))
+        if isinstance(step, Store):
+            return stored(self._store, step)
+        assert isinstance(step, Pause)
+        time.sleep(step.seconds)
+        return None
+
+    def _store(self, step: Store) -> None:
+        stores = self._core.stores
+        (stores.store if step.waits else stores.submit)(step.row)
 
 
 class AsyncGuard(BaseGuard):
@@ -185,43 +305,113 @@ class AsyncGuard(BaseGuard):
     async def metered(
         self,
         subject: Subject,
-        feature_id: str,
+        feature_id: str | None = None,
         *,
         value: float = 1,
         update: Update = "delta",
+        event: str | None = None,
         dimensions: Mapping[str, Dimension] | None = None,
+        timestamp: datetime | None = None,
+        delivery: Delivery | None = None,
     ) -> AsyncGenerator[Usage]:
-        """Check before the block, report after it; nothing is reported if it raises.
-
-        Raises `AccessDenied` when the units are not to be had.
-        """
-        spec = meter_spec(feature_id, value=value, update=update, dimensions=dimensions)
+        """Hold units for the block and report them after it, as `Guard.metered`."""
+        spec = meter_spec(
+            feature_id,
+            value=value,
+            update=update,
+            event=event,
+            dimensions=dimensions,
+            timestamp=timestamp,
+            delivery=delivery,
+        )
         scope = RequestScope(subject=subject, subject_is_known=True)
         await self.admit((spec,), scope)
-        usage = Usage(value)
+        usage = scope.usages[""] = Usage(value)
         try:
             yield usage
         except BaseException:
             await self.settle(scope, None)
             raise
-        scope.used = usage.value
         await self.settle(scope, 200)
+
+    async def report(
+        self,
+        subject: Subject,
+        feature_id: str,
+        value: float = 1,
+        *,
+        update: Update = "delta",
+        dimensions: Mapping[str, Dimension] | None = None,
+        timestamp: datetime | None = None,
+        delivery: Delivery = "acknowledged",
+    ) -> Fate:
+        """Report calculated usage without asking, as `Guard.report`."""
+        measurement, spec = usage_of(
+            subject, feature_id, value, update, dimensions, timestamp, delivery
+        )
+        return await self._tell(measurement, spec)
+
+    async def report_event(
+        self,
+        subject: Subject,
+        event: str,
+        *,
+        dimensions: Mapping[str, Dimension] | None = None,
+        timestamp: datetime | None = None,
+        feature_id: str | None = None,
+        value: float = 1,
+        delivery: Delivery = "background",
+    ) -> Fate:
+        """Report a raw event, as `Guard.report_event`."""
+        measurement, spec = event_of(
+            subject, event, dimensions, timestamp, feature_id, value, delivery
+        )
+        return await self._tell(measurement, spec)
+
+    async def _tell(self, measurement: Measurement, spec: ViewSpec) -> Fate:
+        if self._must_start((spec,)):
+            await asyncio.to_thread(self._core.stores.start)
+        fate: Any = await self._advance(report_flow(measurement, spec, self._core))
+        return fate  # type: ignore[no-any-return]
 
     async def admit(
         self, specs: tuple[ViewSpec, ...], scope: RequestScope
     ) -> Admission:
         """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
+        if self._must_start(specs):
+            await asyncio.to_thread(self._core.stores.start)
         flow = self._flow(specs, scope)
         return admitted(await self._advance(flow), flow, scope)
 
-    async def settle(self, scope: RequestScope, status: int | None) -> None:
-        """Report what the admitted views used; None: the request did not finish."""
-        admissions, scope.admissions = scope.admissions, []
-        for admission in admissions:
-            await self._advance(admission.flow, status)
+    async def settle(
+        self,
+        scope: RequestScope,
+        status: int | None,
+        *,
+        response: object = None,
+        is_streamed: bool = False,
+    ) -> None:
+        """Report what the admitted views used, as `Guard.settle`."""
+        outcome = outcome_of(status, response, is_streamed=is_streamed)
+        await self._end(scope, endings(scope, outcome))
+
+    async def finish(self, scope: RequestScope, *, is_complete: bool) -> None:
+        """The streamed body has ended, as `Guard.finish`."""
+        if scope.streams:
+            await self._end(scope, endings(scope, None, is_complete=is_complete))
+
+    async def _end(
+        self, scope: RequestScope, found: list[tuple[Admission, object]]
+    ) -> None:
+        for admission, reply in found:
+            note_stream(scope, admission, await self._advance(admission.flow, reply))
 
     async def aclose(self) -> None:
-        """Close the connections; the next question opens them again."""
+        """Send what waits, for DRAIN_TIMEOUT at most, and close the connections.
+
+        The next question opens them again.
+        """
+        await self._core.aclose()
         if self._sidecar_instance is not None:
             await self._sidecar_instance.aclose()
 
@@ -249,26 +439,46 @@ class AsyncGuard(BaseGuard):
 
     async def _advance(self, flow: Flow, reply: object = None) -> object:
         try:
-            while True:
-                step: Step = flow.send(reply)
-                if type(step) is Proceed:
-                    return step
-                if type(step) is Call:
-                    reply = self._call(step)
-                    if type(reply) is not str and inspect.isawaitable(reply):
-                        reply = await reply
+            step: Step = flow.send(reply)
+            while type(step) is not Proceed and type(step) is not Stream:
+                try:
+                    if type(step) is Call:
+                        reply = self._call(step)
+                        if type(reply) is not str and inspect.isawaitable(reply):
+                            reply = await reply
+                    else:
+                        reply = await self._perform(step)
+                except BaseException as error:
+                    step = flow.throw(error)
                 else:
-                    reply = await self._perform(step)
+                    step = flow.send(reply)
+            return step
         except StopIteration as stop:
             return stop.value
 
     def _call(self, step: Call) -> object:
         """What the user's function returns; something to await, if it is async."""
-        return step.function(step.request)
+        return step.function(step.request, **step.named)
 
     async def _perform(self, step: Step) -> object:
         if isinstance(step, Ask):
             ask, key = self.sidecar.ask, (step.subject, step.question)
             return await self._core.async_flights.share(key, lambda: ask(*key))
-        assert isinstance(step, Report)
-        return await self.sidecar.report(step.measurement)
+        stores = self._core.stores
+        if isinstance(step, Hold):
+            if stores.is_instant:
+                return stores.perform(step.op)
+            return await stores.aperform(step.op)
+        if isinstance(step, Report):
+            return one(await self.sidecar.report((step.measurement,)))
+        if isinstance(step, Store):
+            return await astored(self._store, step)
+        assert isinstance(step, Pause)
+        await asyncio.sleep(step.seconds)
+        return None
+
+    async def _store(self, step: Store) -> None:
+        if step.waits:
+            await self._core.stores.astore(step.row)
+        else:
+            self._core.stores.submit(step.row)

@@ -41,15 +41,21 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metering:
-    """How a requirement's usage is reported once the view succeeded."""
+    """How a requirement's usage is reported once the view succeeded.
+
+    With an `event` it is a raw event of that name, else calculated usage.
+    """
 
     update: Update = "delta"
+    event: str | None = None
     dimensions: tuple[tuple[str, Dimension], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """One need: exactly one of `feature_id` and `currency_id`, and how much of it.
+
+    A raw event that belongs to no feature needs neither: it is only metered.
 
     `usage` is in the feature's units, `values` are enum values that must all be
     allowed, `at_least` is compared with a numeric feature's value. With `metering` the
@@ -68,7 +74,8 @@ class Requirement:
     key: tuple[object, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check_target(self.feature_id, self.currency_id)
+        if not self.is_only_metered:
+            _check_target(self.feature_id, self.currency_id)
         if self.usage is not None:
             check_units("usage", self.usage)
         if self.at_least is not None:
@@ -83,8 +90,19 @@ class Requirement:
 
     @property
     def name(self) -> str:
-        """The feature's or currency's id, for messages and settings."""
-        return self.feature_id or self.currency_id or ""
+        """The feature's or currency's id, or the event, for messages and settings."""
+        event = self.metering.event if self.metering is not None else None
+        return self.feature_id or self.currency_id or event or ""
+
+    @property
+    def is_only_metered(self) -> bool:
+        """Whether there is nothing to ask: a raw event of no feature."""
+        return (
+            self.feature_id is None
+            and self.currency_id is None
+            and self.metering is not None
+            and self.metering.event is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,14 +221,26 @@ def is_finite(number: float) -> bool:
         return False
 
 
-def check_units(name: str, value: object) -> float:
-    """A number of units: finite and not negative, never a bool or a string."""
+MOST_UNITS = 2.0**53
+"""Beyond this a double skips whole numbers, so that usage would be lost."""
+
+
+def check_change(name: str, value: object) -> float:
+    """A number of units, below 0 for units given back; never a bool or a string."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} is {value!r}; give a number of units, such as 1.")
-    if not is_finite(value) or value < 0:
+    if not is_finite(value) or abs(value) > MOST_UNITS:
+        raise ValueError(f"{name} is {value!r}; give a finite number up to 2**53.")
+    return value
+
+
+def check_units(name: str, value: object) -> float:
+    """A number of units that is finite and not negative, never a bool or a string."""
+    if check_change(name, value) < 0:
         raise ValueError(
             f"{name} is {value!r}; give a finite number that is 0 or more."
         )
+    assert isinstance(value, int | float)
     return value
 
 

@@ -22,7 +22,10 @@ _BOTH: Final = (
     "fallback",
 )
 _REQUIRES: Final = ("feature", "currency", "usage", "values", "at_least", *_BOTH)
-_METERS: Final = ("meters", "value", "update", "dimensions", "when", *_BOTH)
+_METERS: Final = (
+    *("meters", "value", "update", "event", "dimensions", "timestamp", "when"),
+    *("delivery", "streamed", "hold", *_BOTH),
+)
 
 
 def read_rules(value: Any) -> tuple[Rule, ...]:

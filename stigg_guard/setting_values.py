@@ -13,14 +13,14 @@ from typing import Any, Final, cast
 
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.target import parse_target
+from stigg_guard import metering_values
 from stigg_guard.decision import Reason
 from stigg_guard.denial import FeatureSettings
 from stigg_guard.requirement import as_fallback, is_finite
 from stigg_guard.rule_settings import read_rules
+from stigg_guard.wrong import Wrong
 
-
-class Wrong(ValueError):
-    """A value that cannot be used; the text is the cure."""
+__all__ = ["READERS", "Wrong", "from_text", "function"]
 
 
 def text(value: Any) -> str:
@@ -187,17 +187,27 @@ def _feature(name: str, value: Any) -> FeatureSettings:
     return FeatureSettings(**found)
 
 
+_BOOLEANS: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+
+
 def from_text(key: str, written: str) -> Any:
     """The value that an environment variable stands for; what is unclear stays text."""
     reader = READERS.get(key)
-    if reader in (read_rules, statuses, features):
+    if reader in (read_rules, statuses, features, metering_values.hooks) or (
+        reader is metering_values.rate_limit_headers and written.startswith("{")
+    ):
         try:
             return json.loads(written)
         except ValueError as error:
             raise ConfigurationError(
                 f"STIGG_GUARD_{key} is not JSON ({error}); write it as JSON."
             ) from error
-    if reader in (seconds, deadline, count, port):
+    if reader is metering_values.boolean:
+        return _BOOLEANS.get(written.lower(), written)
+    if reader in (seconds, deadline, count, port, metering_values.lease):
         for number in (int, float):
             try:
                 return number(written)
@@ -230,4 +240,20 @@ READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "ROOT_CERTIFICATES": path,
     "CATALOG": path,
     "LOCAL_PORT": port,
+    "HOLDS": metering_values.holds,
+    "HOLDS_ON_UNAVAILABLE": one_of("memory", "deny"),
+    "HOLDS_WAIT": seconds,
+    "HOLDS_LEASE": metering_values.lease,
+    "USAGE_SEEN_WITHIN": seconds,
+    "EVENTS_SEEN_WITHIN": seconds,
+    "OUTBOX": metering_values.outbox,
+    "OUTBOX_SYNCHRONOUS": one_of("full", "normal"),
+    "OUTBOX_WORKER": metering_values.boolean,
+    "ON_AMBIGUOUS": one_of("reconcile", "park"),
+    "QUEUE_SIZE": count,
+    "ON_QUEUE_FULL": one_of("wait", "drop"),
+    "DRAIN_TIMEOUT": seconds,
+    "REDIS_PREFIX": text,
+    "HOOKS": metering_values.hooks,
+    "RATE_LIMIT_HEADERS": metering_values.rate_limit_headers,
 }

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from stigg_guard.decision import Reason
 from stigg_guard.denial import (
@@ -19,6 +19,8 @@ from stigg_guard.denial import (
     NoCustomer,
 )
 from stigg_guard.errors import ConfigurationError
+from stigg_guard.metering.happening import Hook
+from stigg_guard.metering.outbox.row import OnAmbiguous
 from stigg_guard.requirement import Policy
 from stigg_guard.rules import Rule
 from stigg_guard.setting_values import READERS, Wrong, from_text
@@ -79,6 +81,40 @@ class Settings:
     """The catalog of the local sidecar; without one it serves the demo catalog."""
     local_port: int = 8443
     """Where the local sidecar listens."""
+    holds: str = "memory"
+    """Where requests in flight hold their units: `memory`, or the URL of a Redis."""
+    holds_on_unavailable: Literal["memory", "deny"] = "memory"
+    """What to do when that Redis is gone: hold in memory meanwhile, or deny."""
+    holds_wait: float = 1.0
+    """How long a request waits for units that others hold; 0: it is denied at once."""
+    holds_lease: float = 30.0
+    """When a hold is given back whose process died."""
+    usage_seen_within: float = 60.0
+    """How long calculated usage may be missing in the sidecar's answers."""
+    events_seen_within: float = 10.0
+    """How long raw events may be missing in the sidecar's answers."""
+    outbox: str | None = None
+    """Where usage waits that is not acknowledged: a path, a Redis, `django`, ..."""
+    outbox_synchronous: Literal["full", "normal"] = "full"
+    """SQLite: what was stored survives a power cut (`full`), or a kill (`normal`)."""
+    outbox_worker: bool = True
+    """Whether this process delivers; if not, `stigg-guard outbox run` has to."""
+    on_ambiguous: OnAmbiguous = "reconcile"
+    """What becomes of a change that may have arrived: `reconcile`, or `park`."""
+    queue_size: int = 10_000
+    """Without an outbox: how many measurements are kept in memory."""
+    on_queue_full: Literal["wait", "drop"] = "wait"
+    """Without an outbox: wait for room up to WRITE_TIMEOUT, or drop at once."""
+    drain_timeout: float = 5.0
+    """How long the end of the process waits for what is still to be sent."""
+    redis_prefix: str = "stigg_guard"
+    """What the keys in Redis begin with."""
+    hooks: Mapping[str, tuple[Hook, ...]] = field(
+        default_factory=dict[str, tuple[Hook, ...]]
+    )
+    """Functions that are told of metering's outcomes, by the outcome's name."""
+    rate_limit_headers: Mapping[str, str] | None = None
+    """Names of response headers for limit, remaining and reset; None: none."""
 
     @classmethod
     def from_mapping(

@@ -5,15 +5,19 @@ The one module of stigg_guard that knows the wire. What answers lead to is in `j
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sidecar_client import (
     AccessDeniedReason,
+    Event,
     EventDimensionValue,
     GetEntitlementOptions,
     GetEntitlementRequest,
     GetEntitlementV2Request,
+    ReportEventsRequest,
+    ReportUsageBulkRequest,
     ReportUsageRequest,
     Stigg,
     SyncStigg,
@@ -21,6 +25,7 @@ from sidecar_client import (
 )
 from stigg_guard.decision import Answer, Entitlement, NoAnswer, Reason
 from stigg_guard.errors import SidecarError, SidecarRejected
+from stigg_guard.metering.acknowledged import Acknowledged
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.requirement import Dimension, Question
 from stigg_guard.subject import Subject
@@ -44,6 +49,10 @@ _FAULTS: Final = frozenset(
 )
 
 
+Reply: TypeAlias = tuple[Acknowledged, ...] | NoAnswer
+"""One acknowledgement for each measurement of a batch, or none of them."""
+
+
 class SyncSidecar:
     """Asks and reports over a synchronous client; failures are values."""
 
@@ -61,13 +70,19 @@ class SyncSidecar:
         except (SidecarError, ValueError) as error:
             return no_answer(error)
 
-    def report(self, measurement: Measurement) -> NoAnswer | None:
-        """Report usage; None once it is acknowledged."""
+    def report(self, batch: Sequence[Measurement]) -> Reply:
+        """Report events, or calculated usage: all of it in one RPC, or nothing."""
         try:
-            self.client.report_usage(usage_request(measurement))
+            if batch[0].event is not None:
+                self.client.report_events(events_request(batch))
+                return (Acknowledged(),) * len(batch)
+            if len(batch) == 1:
+                one = self.client.report_usage(usage_request(batch[0]))
+                return (read_acknowledgement(one),)
+            bulk = self.client.report_usage_bulk(bulk_request(batch))
+            return tuple(read_acknowledgement(usage) for usage in bulk.usages)
         except (SidecarError, ValueError) as error:
             return no_answer(error)
-        return None
 
     def close(self) -> None:
         """Close the connection; the next call opens it again."""
@@ -92,13 +107,19 @@ class AsyncSidecar:
         except (SidecarError, ValueError) as error:
             return no_answer(error)
 
-    async def report(self, measurement: Measurement) -> NoAnswer | None:
-        """Report usage; None once it is acknowledged."""
+    async def report(self, batch: Sequence[Measurement]) -> Reply:
+        """Report events, or calculated usage: all of it in one RPC, or nothing."""
         try:
-            await self.client.report_usage(usage_request(measurement))
+            if batch[0].event is not None:
+                await self.client.report_events(events_request(batch))
+                return (Acknowledged(),) * len(batch)
+            if len(batch) == 1:
+                one = await self.client.report_usage(usage_request(batch[0]))
+                return (read_acknowledgement(one),)
+            bulk = await self.client.report_usage_bulk(bulk_request(batch))
+            return tuple(read_acknowledgement(usage) for usage in bulk.usages)
         except (SidecarError, ValueError) as error:
             return no_answer(error)
-        return None
 
     async def aclose(self) -> None:
         """Close the connection; the next call opens it again."""
@@ -108,9 +129,13 @@ class AsyncSidecar:
 def no_answer(error: SidecarError | ValueError) -> NoAnswer:
     """A failed call as a value; a `ValueError` says that it cannot even be written."""
     if isinstance(error, ValueError):
-        return NoAnswer(cause=f"it cannot be sent: {error!r}", refused=True)
+        return NoAnswer(
+            cause=f"it cannot be sent: {error!r}", refused=True, may_have_arrived=False
+        )
     refused = isinstance(error, SidecarRejected) and error.code in _FAULTS
-    return NoAnswer(cause=str(error), refused=refused)
+    return NoAnswer(
+        cause=str(error), refused=refused, may_have_arrived=error.may_have_arrived
+    )
 
 
 def feature_request(subject: Subject, question: Question) -> GetEntitlementRequest:
@@ -148,13 +173,49 @@ def usage_request(measurement: Measurement) -> ReportUsageRequest:
         if measurement.update == "set"
         else UsageUpdateBehavior.USAGE_UPDATE_BEHAVIOR_DELTA
     )
-    return ReportUsageRequest(
+    request = ReportUsageRequest(
         customer_id=measurement.subject.customer_id,
         resource_id=measurement.subject.resource_id,
         feature_id=measurement.feature_id,
         value=measurement.value,
         update_behavior=update,
         dimensions={name: _dimension(value) for name, value in measurement.dimensions},
+    )
+    request.timestamp.FromDatetime(measurement.timestamp)
+    return request
+
+
+def bulk_request(batch: Sequence[Measurement]) -> ReportUsageBulkRequest:
+    """Up to 100 measurements as the sidecar takes them."""
+    return ReportUsageBulkRequest(usages=map(usage_request, batch))
+
+
+def events_request(batch: Sequence[Measurement]) -> ReportEventsRequest:
+    """Up to 1,000 raw events as the sidecar takes them."""
+    return ReportEventsRequest(events=map(event_message, batch))
+
+
+def event_message(measurement: Measurement) -> Event:
+    """A raw event; its key and time are those it was made with."""
+    event = Event(
+        event_name=measurement.event,
+        customer_id=measurement.subject.customer_id,
+        resource_id=measurement.subject.resource_id,
+        idempotency_key=measurement.key,
+        dimensions={name: _dimension(value) for name, value in measurement.dimensions},
+    )
+    event.timestamp.FromDatetime(measurement.timestamp)
+    return event
+
+
+def read_acknowledgement(message: Any) -> Acknowledged:
+    """What a ReportUsageResponse says of the total."""
+    start = _moment(message, "usage_period_start")
+    return Acknowledged(
+        current_usage=(
+            message.current_usage if message.HasField("current_usage") else None
+        ),
+        period=None if start is None else start.timestamp(),
     )
 
 

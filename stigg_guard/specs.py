@@ -6,9 +6,12 @@ Decorators, dependencies and rules all come here; how they look lives with them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from stigg_guard.decision import Reason
+from stigg_guard.functions import is_for_afterwards, named
+from stigg_guard.metering.moment import as_moment
 from stigg_guard.requirement import (
     Dimension,
     Fallback,
@@ -20,14 +23,17 @@ from stigg_guard.requirement import (
     as_dimensions,
     as_fallback,
     as_values,
+    check_change,
     check_choice,
     check_units,
 )
 from stigg_guard.view import (
     CustomerResolver,
+    Delivery,
     OnDenied,
     RequestCallable,
     ResourceResolver,
+    Streamed,
     ViewSpec,
     status_codes,
     succeeded,
@@ -68,12 +74,17 @@ def feature_spec(
 
 
 def meter_spec(
-    feature_id: str,
+    feature_id: str | None = None,
     *,
     value: float | RequestCallable = 1,
     update: Update = "delta",
+    event: str | None = None,
     dimensions: Mapping[str, Dimension] | RequestCallable | None = None,
-    when: Callable[[int], bool] | Iterable[int] = succeeded,
+    timestamp: datetime | RequestCallable | None = None,
+    when: Callable[[int], bool] | Iterable[int] | None = None,
+    delivery: Delivery | None = None,
+    streamed: Streamed = "start",
+    hold: float = 1,
     customer: CustomerResolver | None = None,
     resource: ResourceResolver | str | None = None,
     exempt_when: RequestCallable | None = None,
@@ -84,26 +95,70 @@ def meter_spec(
     """What `meters_usage` says of a view."""
     check_parentheses("meters_usage", feature_id)
     check_choice("update", update, ("delta", "set"))
+    check_choice("delivery", delivery, (None, "acknowledged", "background"))
+    _check_event(feature_id, event, update)
+    if not callable(streamed):
+        check_choice("streamed", streamed, ("start", "end"))
+    value, dimensions = named(value), named(dimensions)
     fixed: Mapping[str, Dimension] = {}
     if dimensions is not None and not callable(dimensions):
         fixed = dimensions
+    units = check_units("hold", hold)
+    if not callable(value):
+        units = (check_units if update == "set" else check_change)("value", value)
+    is_asked = not callable(value) or is_for_afterwards(value)
     need = Requirement(
         feature_id=feature_id,
-        usage=None if callable(value) else check_units("value", value),
-        metering=Metering(update=update, dimensions=as_dimensions(fixed)),
+        usage=units if is_asked and units >= 0 else None,
+        metering=Metering(update=update, event=event, dimensions=as_dimensions(fixed)),
         fallback=as_fallback(fallback),
         on_unavailable=on_unavailable,
     )
     return ViewSpec(
         need=need,
+        units=units,
         value=value if callable(value) else None,
         dimensions=dimensions if callable(dimensions) else None,
-        when=status_codes(when),
+        timestamp=_timestamp(timestamp),
+        when=succeeded if when is None else status_codes(when),
+        delivery=delivery or ("acknowledged" if event is None else "background"),
+        streamed=streamed,
         customer=_function("customer", customer),
         resource=_resource(resource),
         exempt_when=_function("exempt_when", exempt_when),
         on_denied=check_on_denied(on_denied),
     )
+
+
+def _check_event(feature_id: object, event: object, update: str) -> None:
+    if event is None and feature_id is None:
+        raise ValueError(
+            "meters_usage() was given neither a feature nor an event; name the feature"
+            ' whose usage is reported, or event="name".'
+        )
+    if event is None:
+        return
+    if not isinstance(event, str) or not event.strip():
+        raise ValueError(
+            f"event is {event!r}; give its name as a non-empty string, such as"
+            ' "email.sent".'
+        )
+    if update == "set":
+        raise ValueError(
+            f'event is "{event}" and update is "set"; a raw event is counted by its'
+            " meter and cannot set a total: leave one of them out."
+        )
+
+
+def _timestamp(timestamp: Any) -> RequestCallable | None:
+    """A function that tells when something was used; None tells that it was now."""
+    if timestamp is None:
+        return None
+    if callable(timestamp):
+        found: RequestCallable = named(timestamp)
+        return found
+    moment = as_moment("timestamp", timestamp)
+    return lambda _request: moment
 
 
 def need_spec(

@@ -5,13 +5,23 @@ What is said in which order lives there.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from stigg_guard.decision import Answer, Decision, NoAnswer
+from stigg_guard.metering.holds.base import Op, Place
 from stigg_guard.metering.measurement import Measurement
-from stigg_guard.requirement import Fallback, Policy, Question, Requirement
+from stigg_guard.metering.outbox.row import NewRow
+from stigg_guard.metering.terms import Terms
+from stigg_guard.requirement import (
+    Fallback,
+    Policy,
+    Question,
+    Requirement,
+    check_change,
+    check_units,
+)
 from stigg_guard.subject import Subject
 from stigg_guard.view import CustomerResolver, OnDenied
 
@@ -28,24 +38,94 @@ class Ask:
 
 @dataclass(slots=True)
 class Call:
-    """Call a user's function with the request; the outcome is what it returned."""
+    """Call a user's function with the request; the outcome is what it returned.
+
+    `named` are what it also wants by name: arguments, result, response.
+    """
 
     function: Any
     request: object
+    named: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 @dataclass(slots=True)
 class Report:
-    """Report usage; the outcome is None when acknowledged, else `NoAnswer`."""
+    """Report one measurement; the outcome is an `Acknowledged` or `NoAnswer`."""
 
     measurement: Measurement
 
 
 @dataclass(slots=True)
+class Hold:
+    """Carry out a step of the hold store; the outcome is its reply.
+
+    `HoldsUnavailable` is an outcome here, not an error.
+    """
+
+    op: Op
+
+
+@dataclass(slots=True)
+class Store:
+    """Store a row in the outbox; None once it is durable, else why it is not.
+
+    Without `waits` it is handed over, and nobody waits for it.
+    """
+
+    row: NewRow
+    waits: bool = True
+
+
+@dataclass(slots=True)
+class Pause:
+    """Wait for some seconds."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
 class Proceed:
-    """Let the view run; the outcome is its status, None when it did not finish."""
+    """Let the view run; the outcome is an `Outcome`."""
 
     decisions: tuple[Decision, ...]
+
+
+@dataclass(slots=True)
+class Stream:
+    """Let the body be sent; the outcome is whether all of it was.
+
+    `meters` are told of every chunk.
+    """
+
+    meters: tuple[StreamMeter, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What became of a view: its status, None when it did not finish.
+
+    `response` is the framework's; `is_streamed` when its body is still to be made.
+    """
+
+    status: int | None
+    response: object = None
+    is_streamed: bool = False
+
+
+UNFINISHED = Outcome(status=None)
+
+
+@dataclass(slots=True)
+class StreamMeter:
+    """Units of a streamed response, counted as its chunks are sent."""
+
+    units_of: Callable[[Any], float] | None
+    units: float = 0
+
+    def sent(self, chunk: Any) -> None:
+        """Count a chunk: bytes, or the item that the view yielded or sent."""
+        if self.units_of is not None:
+            self.units += check_units("streamed", self.units_of(chunk))
 
 
 @dataclass(slots=True)
@@ -56,8 +136,21 @@ class Denied:
     on_denied: OnDenied | None = None
 
 
-Step: TypeAlias = Ask | Call | Report | Proceed
+Step: TypeAlias = Ask | Call | Report | Hold | Store | Pause | Proceed | Stream
 Flow: TypeAlias = Generator[Step, Any, Any]
+OutcomeName: TypeAlias = Literal[
+    "held",
+    "granted",
+    "denied",
+    "waited",
+    "measured",
+    "acknowledged",
+    "stored",
+    "delivered",
+    "parked",
+    "dropped",
+]
+"""What metering tells its hooks."""
 
 
 class Ground(Protocol):
@@ -89,12 +182,27 @@ class Ground(Protocol):
         """Take note that the sidecar gave no verdict."""
         ...
 
+    @property
+    def terms(self) -> Terms:
+        """How metering works in this application."""
+        ...
+
+    def happened(
+        self, outcome: OutcomeName, subject: Measurement | Decision, cause: str = ""
+    ) -> None:
+        """Take note of an outcome: count it, tell the hooks, log what is lost."""
+        ...
+
     def reported(self, measurement: Measurement) -> None:
         """Take note that usage was acknowledged: what was asked before is old."""
         ...
 
-    def unreported(self, measurement: Measurement, reply: NoAnswer) -> None:
-        """Take note that usage could not be reported."""
+    def crowd(self, place: Place) -> float | None:
+        """The limit of a place whose units were all held a moment ago, else None."""
+        ...
+
+    def crowded(self, place: Place, limit: float | None) -> None:
+        """Take note that a place is crowded, or with None that it is no more."""
         ...
 
     def decided(self, decision: Decision) -> None:
@@ -110,13 +218,34 @@ class Admission:
     flow: Flow
 
 
+class Usage:
+    """What a request or a `metered` block uses; set `value` to what was really used.
+
+    None is what was promised before. Raises `ValueError` for what is no number.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: float | None = None) -> None:
+        self._value = value
+
+    @property
+    def value(self) -> float | None:
+        """The units, None while nothing was said."""
+        return self._value
+
+    @value.setter
+    def value(self, value: float) -> None:
+        self._value = check_change("usage.value", value)
+
+
 @dataclass(slots=True)
 class RequestScope:
     """What one request already knows: its subject, its answers, what is still open.
 
-    `request` is what the user's functions are called with. `customer` stands in for the
-    guard's resolver. `used` replaces the units that are reported, when the view found
-    out that it used less or more.
+    `request` is what the user's functions are called with, `arguments` and `result`
+    what the view was called with and returned. `customer` stands in for the guard's
+    resolver.
     """
 
     request: object = None
@@ -125,14 +254,37 @@ class RequestScope:
     is_preflight: bool = False
     subject: Subject | None = None
     subject_is_known: bool = False
-    used: float | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict[str, object])
+    result: object = None
     admissions: list[Admission] = field(default_factory=list[Admission])
+    decisions: list[Decision] = field(default_factory=list[Decision])
+    streams: list[tuple[Admission, Stream]] = field(
+        default_factory=list[tuple[Admission, Stream]]
+    )
+    usages: dict[str, Usage] = field(default_factory=dict[str, Usage])
     taken: dict[tuple[Subject, str], float] = field(
         default_factory=dict[tuple[Subject, str], float]
     )
     answers: dict[tuple[Subject, Question], Answer | NoAnswer] = field(
         default_factory=dict[tuple[Subject, Question], Answer | NoAnswer]
     )
+
+    def usage(self, name: str = "") -> Usage:
+        """The usage of a feature or event; without a name, of all that is metered."""
+        return self.usages.setdefault(name, Usage())
+
+    def used(self, name: str) -> float | None:
+        """The units that the view said it used, None when it said nothing."""
+        for usage in (self.usages.get(name), self.usages.get("")):
+            if usage is not None and usage.value is not None:
+                return usage.value
+        return None
+
+    def sent(self, chunk: Any) -> None:
+        """Count a chunk of a streamed response."""
+        for _, stream in self.streams:
+            for meter in stream.meters:
+                meter.sent(chunk)
 
     def recall(self, subject: Subject, question: Question) -> Answer | NoAnswer | None:
         """The answer to this question, or to a granted one that asked for more."""

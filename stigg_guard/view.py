@@ -6,10 +6,11 @@ How the view is run between check and report lives in `flow`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 from stigg_guard.decision import Decision, Reason
+from stigg_guard.functions import is_for_afterwards
 from stigg_guard.requirement import Need, Requirement
 from stigg_guard.subject import Subject
 
@@ -25,6 +26,12 @@ OnDenied: TypeAlias = int | Mapping[Reason, int] | Callable[[Any, Decision], Any
 """A status for every denial, one per reason, or a function that makes the response."""
 
 
+Delivery: TypeAlias = Literal["acknowledged", "background"]
+Streamed: TypeAlias = Literal["start", "end"] | Callable[[Any], float]
+"""When a streamed response is measured: at its first byte, when all of it was sent, or
+by what was sent: a function from a chunk or item to its units."""
+
+
 def succeeded(status: int) -> bool:
     """Whether a response counts as success: 2xx and 3xx."""
     return 200 <= status < 400
@@ -34,14 +41,21 @@ def succeeded(status: int) -> bool:
 class ViewSpec:
     """One decorator's or rule's word on a view.
 
-    `value` and `dimensions` are functions of the request that complete the need just
-    before it is asked; `when` decides by the response's status whether usage counts.
+    `units` are what a metered view uses, below 0 for what it gives back. `value`,
+    `dimensions` and `timestamp` are functions of the request, and of more by name (see
+    `functions`), that are called just before the question is asked or, if they want to
+    know how the view ended, after it; `units` are held until then. `when` decides by
+    the response's status whether usage counts.
     """
 
     need: Need
+    units: float = 1
     value: RequestCallable | None = None
     dimensions: RequestCallable | None = None
+    timestamp: RequestCallable | None = None
     when: Callable[[int], bool] = succeeded
+    delivery: Delivery = "acknowledged"
+    streamed: Streamed = "start"
     customer: CustomerResolver | None = None
     resource: ResourceResolver | str | None = None
     exempt_when: RequestCallable | None = None
@@ -50,7 +64,7 @@ class ViewSpec:
     @property
     def asks_more(self) -> bool:
         """Whether its answer also answers the plain question about the feature."""
-        if self.value is not None:
+        if self.value is not None and not is_for_afterwards(self.value):
             return True
         return isinstance(self.need, Requirement) and bool(
             self.need.question.usage or self.need.values
@@ -105,9 +119,3 @@ def _same_feature(one: ViewSpec, other: ViewSpec) -> bool:
         and one.need.name == other.need.name
         and one.same_subject(other)
     )
-
-
-def completed(need: Need, **changes: Any) -> Need:
-    """A metered need with the units and dimensions found in this request."""
-    assert isinstance(need, Requirement)
-    return replace(need, **changes)

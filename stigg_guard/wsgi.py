@@ -133,7 +133,7 @@ class Exchange:
     """One request on its way through: its guard, and what it knows in `scope`.
 
     The application's `start_response` is held back until its usage has been reported;
-    `scope.used = 3` makes that three units in place of what the rule said.
+    `scope.usage().value = 3` makes it three units in place of what the rule said.
     """
 
     def __init__(

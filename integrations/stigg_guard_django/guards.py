@@ -17,7 +17,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
 
 from stigg_guard import AsyncGuard, Guard, Settings
-from stigg_guard.steps import Ask, Call, Report, Step
+from stigg_guard.steps import Call, Pause, Step
 
 
 class DjangoAsyncGuard(AsyncGuard):
@@ -40,13 +40,9 @@ class WaitingGuard(DjangoAsyncGuard):
         return cls._twin_of(guard.sync)
 
     async def _perform(self, step: Step) -> object:
-        sidecar = self.sync.sidecar
-        if isinstance(step, Ask):
-            key = (step.subject, step.question)
-            return self._core.flights.share(key, lambda: sidecar.ask(*key))
-        if isinstance(step, Report):
-            return sidecar.report(step.measurement)
-        return await super()._perform(step)
+        if isinstance(step, Pause):
+            return await super()._perform(step)
+        return self.sync.perform(step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

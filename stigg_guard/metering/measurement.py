@@ -59,6 +59,14 @@ class Measurement:
         return self.event or self.feature_id or ""
 
     @property
+    def size(self) -> int:
+        """About how many bytes it has on the wire, rather too many."""
+        return 200 + sum(
+            32 + len(name.encode()) + len(str(value).encode())
+            for name, value in self.dimensions
+        )
+
+    @property
     def lane(self) -> str | None:
         """What is delivered in order: calculated usage of a customer's feature."""
         if self.event is not None:

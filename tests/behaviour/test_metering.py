@@ -117,7 +117,7 @@ def test_usage_that_cannot_be_reported_is_logged_and_the_response_leaves(
 ) -> None:
     target = sidecar.target
     sidecar.stop()
-    client = build(target=target, timeout=0.5, write_timeout=0.5)
+    client = build(target=target, timeout=0.5, write_timeout=0.5, drain_timeout=0)
     with caplog.at_level(logging.ERROR, logger="stigg_guard"):
         assert client.post("/templates", WITHIN).status == 200
     assert "Usage was not acknowledged: feature feature-01-templates" in caplog.text

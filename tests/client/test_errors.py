@@ -224,3 +224,26 @@ async def test_a_host_that_swallows_connections_is_unavailable_in_its_deadline()
             assert type(failure) is SidecarUnavailable
         for one in held:
             one.close()
+
+
+async def test_a_call_that_was_never_sent_says_so() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{free.getsockname()[1]}"
+    for target in (nobody, "unix:/nowhere/sidecar.sock", "dns:///nowhere.invalid:80"):
+        for failure in await failures_of(target):
+            assert not failure.may_have_arrived, failure
+
+
+@pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "NOT_FOUND", "OUT_OF_RANGE"])
+async def test_a_refusal_says_that_nothing_was_done(code: str) -> None:
+    with Server(Fail(grpc.StatusCode[code])) as server:
+        for failure in await failures_of(server.target):
+            assert not failure.may_have_arrived
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "INTERNAL", "UNKNOWN", "ABORTED"])
+async def test_an_error_amid_the_work_may_come_after_it(code: str) -> None:
+    with Server(Fail(grpc.StatusCode[code])) as server:
+        for failure in await failures_of(server.target):
+            assert failure.may_have_arrived

@@ -88,6 +88,7 @@ class View:
         *(
             (lambda units=units: decorators.meters_usage("f", value=units), "value is")
             for units in NOT_UNITS
+            if units != -1  # given back
         ),
         *(
             (

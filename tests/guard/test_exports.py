@@ -17,6 +17,8 @@ def test_public_names_are_these() -> None:
         "Fallback",
         "FeatureSettings",
         "Guard",
+        "Happening",
+        "Measurement",
         "Reason",
         "Requirement",
         "Rule",

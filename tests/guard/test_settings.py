@@ -106,7 +106,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"RULES": [{"path": "/x", "feature": "f", "value": 1}]},
         '"value" is not a key',
     ),
-    ({"RULES": [{"path": "/x", "meters": "f", "value": -1}]}, "value is -1"),
+    ({"RULES": [{"path": "/x", "meters": "f", "value": "1"}]}, "value is '1'"),
     ({"RULES": ["/x"]}, "rule 0: '/x' is not a mapping"),
 ]
 

@@ -315,7 +315,7 @@ def test_scope_lets_the_application_say_what_was_really_used(
     guard: Guard, sidecar: LocalSidecar
 ) -> None:
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        environ["stigg_guard.exchange"].scope.used = 2
+        environ["stigg_guard.exchange"].scope.usage().value = 2
         return plain(environ, start_response)
 
     guarded = StiggGuardMiddleware(app, guard=guard, rules=[METERED])

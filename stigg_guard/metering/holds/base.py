@@ -12,8 +12,8 @@ show it. What counts is the larger of our own number and that of the sidecar's a
 
 A unit counts from its grant and never twice: settling a hold only takes it from `held`.
 Usage that somebody else took back is believed as soon as nothing of ours is young any
-more. An account of which nothing is held and nothing is young may be forgotten: the
-sidecar knows everything.
+more. An account of which nothing was held or young for an hour (`REMEMBERED_FOR`) may
+be forgotten: the sidecar knows everything. Until then it stands in for an old answer.
 
 Sums are of floats: a number is over the limit when it is so by more than one part in a
 billion.
@@ -27,9 +27,15 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from stigg_guard.requirement import Update
 
-Mode: TypeAlias = Literal["open", "stored", "doubtful"]
-"""`open`: its holder may be reporting it now. `stored`: it waits in the outbox, and
-nobody reports it. `doubtful`: it was reported, and nobody knows whether it arrived."""
+Mode: TypeAlias = Literal["open", "sending", "stored", "doubtful"]
+"""`open`: its holder is at work, and may be reporting it now. When its lease runs out
+the holder is dead: the units are given back, and `expected` is None, as nobody knows
+whether they were reported. `sending`: it is being sent from the outbox; when its lease
+runs out it becomes `doubtful`. `stored`: it waits in the outbox, and nobody reports it.
+`doubtful`: it was sent, and nobody knows whether it arrived."""
+
+REMEMBERED_FOR = 3_600.0
+"""Seconds that an account outlives its last hold and its last young unit."""
 
 STORED_FOR = 7 * 86_400.0
 """Seconds that a hold outlives the last sign of the outbox that keeps its row."""
@@ -51,7 +57,9 @@ class Want:
     over what is used is held. `limit` may be infinite: then nothing is refused but the
     hold is known. `usage` and `period` are of the sidecar's answer: the units used and
     the start of the usage period in seconds since 1970, None for usage that is never
-    reset. `usage` None: nobody asked, so the account's own numbers stand.
+    reset. `usage` None: nobody asked, so the account's own numbers stand, and its
+    period too. `is_fresh` False: an old answer stands in, so its usage is only the
+    least that can be: `counted = max(usage, counted)`.
 
     Another `period` than the account's starts it anew: `counted` and `expected` become
     `usage`, nothing is young, and holds of the former period are dropped. An earlier
@@ -65,6 +73,7 @@ class Want:
     usage: float | None
     period: float | None
     update: Update = "delta"
+    is_fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,14 +123,17 @@ class Peek:
 class Standing:
     """An account's numbers, after what ran out was given back. 0 where there is none.
 
-    `open` is how many holds are open. `expected` is the sidecar's total as it follows
-    from what it acknowledged to us, None where that is not known.
+    `open` is how many holds are open or being sent, `doubtful` how many are doubtful.
+    `expected` is the sidecar's total as it follows from what it acknowledged to us,
+    None where that is not known; `period` is the usage period of all this.
     """
 
     counted: float = 0
     held: float = 0
     open: int = 0
+    doubtful: int = 0
     expected: float | None = None
+    period: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +144,13 @@ class Settle:
     differ from the hold. With `update` "set" they are the new total, and differ from
     what was used at the take. They are young for `young_for` seconds, unless below 0.
     `total` is the usage that the sidecar acknowledged, None where it said none: it
-    becomes `expected` when no other hold is open or doubtful; else `expected` moves by
-    `units`, and is None after a "set".
+    becomes `expected` when no other hold is open, sending or doubtful; else `expected`
+    moves by `units`, and is None after a "set".
 
     A key that is not held (it ran out, or was lost) is counted all the same: better too
     much than too little. A settlement of an earlier period than the account's does not
-    count. An account that is not there is made: `counted` is `total`, or `units`.
+    count; `period` None is the account's own. An account that is not there is made:
+    `counted` is `total`, or `units`.
     """
 
     place: Place
@@ -162,7 +175,8 @@ class Renew:
     """Prolong open holds to `lease` seconds from now; a lost one is held again.
 
     The units of each key say what to hold again, without a look at the limit: they are
-    promised. Keys that are stored or doubtful stay as they are. Reply: None.
+    promised. Keys in other modes stay as they are. `period` None is the account's own;
+    an earlier one does nothing. Reply: None.
     """
 
     place: Place
@@ -175,14 +189,15 @@ class Renew:
 class Keep:
     """Put a hold into a mode, or hold it again in that mode when it was lost.
 
-    `stored` and `doubtful` last for `STORED_FOR` from now, `open` for `lease`. The
-    reply is False, and nothing has changed, for `open` while the account is fenced;
-    else True. `units` is what the row in the outbox says, looked at when it was lost.
+    `stored` and `doubtful` last for `STORED_FOR` from now, the others for `lease`. The
+    reply is False, and nothing has changed, for `sending` while the account is fenced;
+    else True. The hold has `units` then, and `counted` changes with it; None leaves
+    them, or holds nothing for a key that was lost. `period` is as for `Renew`.
     """
 
     place: Place
     key: str
-    units: float
+    units: float | None
     mode: Mode
     lease: float = 30
     period: float | None = None

@@ -1,7 +1,7 @@
-"""The contract of an outbox, edges included: its rows, and what can be done with them.
+"""The contract of an outbox, edges included: what can be done with its rows.
 
-How a store keeps them lives beside it; when a row is sent, and what an answer of the
-sidecar means for it, in `stigg_guard.metering.worker`.
+The rows themselves are in `row`, how a store keeps them lives beside it; when a row is
+sent, and what an answer of the sidecar means for it, in `stigg_guard.metering.worker`.
 """
 
 from __future__ import annotations
@@ -11,104 +11,38 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar
 
 from stigg_guard.errors import StiggGuardError
-from stigg_guard.metering.measurement import Measurement
+from stigg_guard.metering.outbox.row import (
+    Delivered,
+    NewRow,
+    OnAmbiguous,
+    Parked,
+    PutOff,
+    Result,
+    Row,
+    State,
+    Status,
+)
 
-State: TypeAlias = Literal["pending", "in_flight", "delivered", "parked"]
-OnAmbiguous: TypeAlias = Literal["reconcile", "park"]
+__all__ = [
+    "Delivered",
+    "NewRow",
+    "OnAmbiguous",
+    "Outbox",
+    "OutboxUnavailable",
+    "Parked",
+    "PutOff",
+    "Result",
+    "Row",
+    "State",
+    "Status",
+]
 
 
 class OutboxUnavailable(StiggGuardError):
     """The outbox cannot store or read now; names the place, the cause and the cure."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRow:
-    """A measurement to be stored.
-
-    `doubtful`: it was sent, and nobody knows whether it arrived. `is_held`: its units
-    are held until it is acknowledged. `period` is the start of the usage period they
-    are held in. A row may be born `parked`, with the `error` that parked it.
-    """
-
-    measurement: Measurement
-    state: Literal["pending", "parked"] = "pending"
-    doubtful: bool = False
-    is_held: bool = False
-    period: float | None = None
-    on_ambiguous: OnAmbiguous = "reconcile"
-    attempts: int = 0
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A stored measurement. Times are seconds since 1970; `id` is the store's own.
-
-    `was_in_flight` is True on a claimed row whose last worker died with it.
-    """
-
-    id: str
-    measurement: Measurement
-    state: State
-    doubtful: bool
-    is_held: bool
-    period: float | None
-    on_ambiguous: OnAmbiguous
-    attempts: int
-    error: str | None
-    created_at: float
-    changed_at: float
-    due_at: float
-    was_in_flight: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
-    """The sidecar acknowledged the row."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutOff:
-    """The row is pending again, due at `due_at`; an attempt only if `tried`."""
-
-    id: str
-    error: str | None
-    due_at: float
-    doubtful: bool = False
-    tried: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parked:
-    """The row waits for a person; counts as an attempt."""
-
-    id: str
-    error: str
-    doubtful: bool = False
-
-
-Result: TypeAlias = Delivered | PutOff | Parked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """What is in an outbox. `delivered` counts since the outbox was made.
-
-    `oldest_at` is when the oldest row that is pending or in flight was stored, in
-    seconds since 1970, None when there is none.
-    """
-
-    pending: int
-    in_flight: int
-    parked: int
-    delivered: int
-    oldest_at: float | None
 
 
 class Outbox(ABC):
@@ -125,6 +59,9 @@ class Outbox(ABC):
     _submitter: ThreadPoolExecutor | None = None
     _submitter_pid = 0
     _submitter_lock = threading.Lock()
+
+    def check(self) -> None:  # noqa: B027  # not every store can be wrong
+        """Open it now; raises `ConfigurationError` for what only a person can mend."""
 
     @abstractmethod
     def put(self, rows: Sequence[NewRow]) -> None:

@@ -1,0 +1,396 @@
+"""The stores of one application, made at first use: holds, outbox, and their deliverer.
+
+What is stored and when is said in `metering.conversation`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from stigg_guard.metering.deliverer import Deliverer
+from stigg_guard.metering.holds.base import (
+    AsyncHolds,
+    GiveBack,
+    Holds,
+    HoldsUnavailable,
+    Keep,
+    Op,
+    Place,
+    Settle,
+    Take,
+    Taken,
+)
+from stigg_guard.metering.holds.memory import AsyncMemoryHolds, MemoryHolds
+from stigg_guard.metering.outbox.base import Outbox, OutboxUnavailable
+from stigg_guard.metering.outbox.locations import open_outbox
+from stigg_guard.metering.outbox.memory import MemoryOutbox
+from stigg_guard.metering.outbox.row import NewRow, Row
+from stigg_guard.metering.terms import Terms
+from stigg_guard.metering.worker import Happened, Report, Worker, held_units, place_of
+
+if TYPE_CHECKING:
+    from stigg_guard.metering.holds.renewal import Renewals
+    from stigg_guard.settings import Settings
+
+_logger = logging.getLogger("stigg_guard")
+
+MEMORY: Final = "memory"
+_REDIS: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+_PAUSE: Final = 0.01
+
+
+class Stores:
+    """Holds, outbox and deliverer of one application; nothing is opened before use."""
+
+    def __init__(
+        self, settings: Settings, *, report: Callable[[], Report], happened: Happened
+    ) -> None:
+        self._settings = settings
+        self._make_report = report
+        self._happened = happened
+        self._memory = MemoryHolds()
+        self.is_instant = settings.holds == MEMORY
+        """Whether a step of the holds never waits for anything."""
+        self.terms = Terms(
+            wait=settings.holds_wait,
+            lease=float("inf") if self.is_instant else settings.holds_lease,
+            usage_young_for=settings.usage_seen_within,
+            events_young_for=settings.events_seen_within,
+            on_ambiguous=settings.on_ambiguous,
+            is_durable=settings.outbox is not None,
+        )
+        self.after_fork()
+        _stores.add(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child: threads, connections and holds are the parent's."""
+        self._lock = threading.RLock()
+        self._holds: Holds | None = None
+        self._async_holds: AsyncHolds | None = None
+        self._renewals: Renewals | None = None
+        self._outbox: Outbox | None = None
+        self._has_started = False
+        self._kept: dict[str, tuple[Place, float, float | None]] = {}
+        self._deliverer = Deliverer(self._make_worker, self._tidy)
+
+    # What it takes to hold
+
+    @property
+    def holds(self) -> Holds:
+        """The hold store for threads."""
+        if self._holds is None:
+            self._open_holds()
+        assert self._holds is not None
+        return self._holds
+
+    @property
+    def async_holds(self) -> AsyncHolds:
+        """The hold store for event loops."""
+        if self._async_holds is None:
+            self._open_holds()
+        assert self._async_holds is not None
+        return self._async_holds
+
+    def _open_holds(self) -> None:
+        with self._lock:
+            if self._holds is not None:
+                return
+            if self.is_instant:
+                self._async_holds = AsyncMemoryHolds(self._memory)
+                self._holds = self._memory
+                return
+            from stigg_guard.metering.holds.renewal import Renewals
+            from stigg_guard.metering.holds.shared import shared_holds
+
+            holds, async_holds = shared_holds(
+                self._settings.holds,
+                prefix=self._settings.redis_prefix,
+                memory=self._memory,
+                on_unavailable=self._settings.holds_on_unavailable,
+            )
+            self._renewals = Renewals(holds, lease=self._settings.holds_lease)
+            self._async_holds, self._holds = async_holds, holds
+
+    def perform(self, op: Op) -> object:
+        """A step of the holds, from a thread; an outage is a value."""
+        try:
+            reply = self.holds.perform(op)
+        except HoldsUnavailable as error:
+            return error
+        if self._renewals is not None:
+            self._renew(op, reply)
+        return reply
+
+    async def aperform(self, op: Op) -> object:
+        """A step of the holds, from an event loop; an outage is a value.
+
+        What ends a hold is carried out even when the caller is cancelled.
+        """
+        if self.is_instant:
+            return self.perform(op)
+        if isinstance(op, Take):
+            return await self._aperform(op)
+        return await asyncio.shield(asyncio.ensure_future(self._aperform(op)))
+
+    async def _aperform(self, op: Op) -> object:
+        try:
+            reply = await self.async_holds.perform(op)
+        except HoldsUnavailable as error:
+            return error
+        self._renew(op, reply)
+        return reply
+
+    def _renew(self, op: Op, reply: object) -> None:
+        """Renew what is open from now on, and no more what has ended."""
+        renewals = self._renewals
+        assert renewals is not None
+        match op:
+            case Take() if isinstance(reply, Taken) and reply.granted:
+                for want in op.wants:
+                    renewals.add(want.place, want.key, want.units, want.period)
+            case Settle() | Keep():
+                renewals.drop(op.key)
+            case GiveBack():
+                for key in op.keys:
+                    renewals.drop(key)
+            case _:
+                pass
+
+    # What it takes to keep and deliver
+
+    @property
+    def outbox(self) -> Outbox:
+        """The outbox; raises `ConfigurationError` for one that cannot be opened."""
+        if self._outbox is None:
+            with self._lock:
+                if self._outbox is None:
+                    self._outbox = self._open_outbox()
+        return self._outbox
+
+    def _open_outbox(self) -> Outbox:
+        settings = self._settings
+        if settings.outbox is None:
+            return MemoryOutbox(most=settings.queue_size)
+        options: dict[str, object] = {}
+        if settings.outbox_synchronous != "full":
+            options["synchronous"] = settings.outbox_synchronous
+        if settings.outbox.partition(":")[0] in _REDIS:
+            options["prefix"] = settings.redis_prefix
+        return open_outbox(settings.outbox, **options)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether `start` has been called, or is not needed."""
+        return self._has_started or self._settings.outbox is None
+
+    def start(self) -> None:
+        """Open the outbox, hold again what waits in it, and deliver it.
+
+        Raises `ConfigurationError` for an outbox that only a person can mend.
+        """
+        with self._lock:
+            if self._has_started:
+                return
+            outbox = self.outbox
+            outbox.check()
+            self._has_started = True
+            self._listen(outbox)
+            self._restore(outbox)
+        if self._settings.outbox_worker:
+            self._deliverer.wake()
+
+    def _listen(self, outbox: Outbox) -> None:
+        """Have an outbox that stores with the caller's transaction tell of it."""
+        listen = getattr(outbox, "on_stored", None)
+        if listen is not None:
+            listen(self._stored_by_commit)
+
+    def _stored_by_commit(self, rows: list[NewRow]) -> None:
+        for row in rows:
+            self.keep(row)
+        self.wake()
+
+    def _restore(self, outbox: Outbox) -> None:
+        try:
+            for row in outbox.waiting():
+                self.keep(row)
+        except OutboxUnavailable as error:
+            _logger.warning("What waits in the outbox is not held again: %s", error)
+
+    def keep(self, row: Row | NewRow) -> None:
+        """Hold the units of a stored row until it is acknowledged."""
+        place = place_of(row.measurement)
+        if place is None or not row.is_held:
+            return
+        units = held_units(row.measurement)
+        self.perform(
+            Keep(
+                place=place,
+                key=row.measurement.key,
+                units=units,
+                mode="doubtful" if row.doubtful else "stored",
+                period=row.period,
+            )
+        )
+        self.note_kept(row)
+
+    def note_kept(self, row: Row | NewRow) -> None:
+        """Remember a hold of this process whose row another one may deliver."""
+        place = place_of(row.measurement)
+        if self.is_instant and self.outbox.is_durable and place is not None:
+            value = row.measurement.value
+            self._kept[row.measurement.key] = (place, value, row.period)
+
+    def _tidy(self) -> None:
+        """End holds in memory whose rows somebody else delivered or discarded."""
+        keys = list(self._kept)[:500]
+        if not keys:
+            return
+        found = self.outbox.find(keys)
+        waiting = {r.measurement.key for r in found if r.state != "delivered"}
+        for key in keys:
+            kept = None if key in waiting else self._kept.pop(key, None)
+            if kept is not None and self._memory.holds(kept[0], key):
+                self._end(key, *kept)
+
+    def _end(self, key: str, place: Place, value: float, period: float | None) -> None:
+        young_for = self.terms.usage_young_for
+        self.perform(
+            Settle(
+                place=place,
+                key=key,
+                units=value,
+                young_for=young_for,
+                total=None,
+                period=period,
+            )
+        )
+
+    def wake(self) -> None:
+        """Deliver what was stored; with OUTBOX_WORKER off, that is a command's part."""
+        if self._settings.outbox_worker or not self.outbox.is_durable:
+            self._deliverer.wake()
+
+    def _make_worker(self) -> Worker:
+        return Worker(
+            outbox=self.outbox,
+            report=self._make_report(),
+            holds=self.holds,
+            terms=self.terms,
+            happened=self._happened,
+        )
+
+    def worker(self) -> Worker:
+        """A worker of its own, for a command."""
+        return self._make_worker()
+
+    def store(self, row: NewRow) -> None:
+        """Store a row, from a thread; waits for room in a full queue if told to."""
+        give_up = time.monotonic() + self._settings.write_timeout
+        while True:
+            try:
+                self.outbox.put([row])
+            except OutboxUnavailable:
+                if not self._waits_for_room(give_up):
+                    raise
+                self.wake()
+                time.sleep(_PAUSE)
+            else:
+                self._stored(row)
+                return
+
+    async def astore(self, row: NewRow) -> None:
+        """Store a row, from an event loop."""
+        give_up = time.monotonic() + self._settings.write_timeout
+        while True:
+            try:
+                if isinstance(self.outbox, MemoryOutbox):
+                    self.outbox.put([row])
+                else:
+                    await asyncio.wrap_future(self.outbox.submit([row]))
+            except OutboxUnavailable:
+                if not self._waits_for_room(give_up):
+                    raise
+                self.wake()
+                await asyncio.sleep(_PAUSE)
+            else:
+                self._stored(row)
+                return
+
+    def submit(self, row: NewRow) -> None:
+        """Hand a row over and wait for nothing: its caller is being cancelled."""
+        if isinstance(self.outbox, MemoryOutbox):
+            self.outbox.put([row])
+        else:
+            self.outbox.submit([row])
+        self._stored(row)
+
+    def _stored(self, row: NewRow) -> None:
+        if row.is_held:
+            self.note_kept(row)
+        if row.state == "pending":
+            self.wake()
+
+    def _waits_for_room(self, give_up: float) -> bool:
+        is_queue = not self.outbox.is_durable
+        waits = is_queue and self._settings.on_queue_full == "wait"
+        return waits and time.monotonic() < give_up
+
+    # The end
+
+    def close(self) -> None:
+        """Deliver what is left, within DRAIN_TIMEOUT, and let go of everything."""
+        if self._outbox is not None:
+            self._drain(self._outbox)
+            self._deliverer.stop()
+            if self._outbox.is_durable:
+                self._outbox.close()
+                self._has_started = False
+                self._outbox = None
+        if self._renewals is not None:
+            self._renewals.stop()
+        if self._holds is not None:
+            self._holds.close()
+
+    async def aclose(self) -> None:
+        """Close from an event loop, which goes on meanwhile."""
+        if self._outbox is not None or self._renewals is not None:
+            await asyncio.to_thread(self.close)
+        if self._async_holds is not None:
+            await self._async_holds.aclose()
+
+    def _drain(self, outbox: Outbox) -> None:
+        """Deliver; of a queue in memory, say what is lost with the process."""
+        if not self._deliverer.is_running and outbox.is_durable:
+            return
+        timeout = self._settings.drain_timeout
+        try:
+            empty = self._deliverer.drain(timeout, lambda: _is_empty(outbox))
+            if not empty and not outbox.is_durable:
+                for row in outbox.waiting():
+                    cause = f"{row.error or 'not sent yet'}; the process ends"
+                    self._happened("dropped", row.measurement, cause)
+                    outbox.discard([row.id])
+        except OutboxUnavailable as error:
+            _logger.warning("The outbox was not drained: %s", error)
+
+
+def _is_empty(outbox: Outbox) -> bool:
+    status = outbox.status()
+    return status.pending + status.in_flight == 0
+
+
+_stores: weakref.WeakSet[Stores] = weakref.WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    for stores in list(_stores):
+        stores.close()

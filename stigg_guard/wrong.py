@@ -1,0 +1,7 @@
+"""A value of a setting that cannot be used; who says which is `setting_values`."""
+
+from __future__ import annotations
+
+
+class Wrong(ValueError):
+    """A value that cannot be used; the text is the cure."""
