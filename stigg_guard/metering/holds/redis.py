@@ -1,0 +1,177 @@
+"""Holds kept in Redis, for all processes and hosts that share it.
+
+The rule is the script `ledger.lua`; where the Redis is, is `redis_address`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+import weakref
+from typing import Any
+
+from stigg_guard.metering.holds.base import HoldsUnavailable, Op
+from stigg_guard.metering.holds.redis_address import RedisAddress
+from stigg_guard.metering.holds.redis_clients import Client, check, client
+from stigg_guard.metering.holds.redis_errors import unavailable
+from stigg_guard.metering.holds.redis_form import Call, conversation, script
+from stigg_guard.metering.holds.talk import Talk
+
+
+class _Script:
+    """The script, and the errors that mean that it could not be run."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self.address = RedisAddress.parse(url, setting="HOLDS")
+        check(self.address, setting="HOLDS")
+        from redis.exceptions import (
+            NoScriptError,
+            RedisClusterException,
+            RedisError,
+        )
+
+        self.is_unknown = NoScriptError
+        self.failures = (RedisError, RedisClusterException, OSError, TimeoutError)
+        self.prefix = prefix
+        self.text = script()
+        # Redis names scripts so; nothing is kept secret by it.
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    def unavailable(self, error: Exception) -> HoldsUnavailable:
+        """The error of the stores for one of redis-py."""
+        outage = unavailable(error, self.address.location)
+        outage.__cause__ = error
+        return outage
+
+
+class RedisHolds:
+    """A hold store for threads, shared through Redis.
+
+    It takes `redis://`, `rediss://`, `unix://`, `redis+sentinel://` and
+    `redis+cluster://`. Its Redis must not evict, `maxmemory-policy noeviction`: what is
+    evicted is counted no more. Holds survive its restart only with `appendonly yes`.
+    All who share an account must use one `prefix`.
+
+    Connections are made by the first step in each process. A step takes about a second
+    at most before it raises `HoldsUnavailable`, and is never tried twice. When a reply
+    is lost, the same `Take` again is granted what it holds.
+    """
+
+    def __init__(self, url: str, *, prefix: str = "stigg_guard") -> None:
+        self._script = _Script(url, prefix)
+        self.location = self._script.address.location
+        """Its URL for messages, without passwords."""
+        self.renew_lock()
+        self._client: Client | None = None
+        self._pid = 0
+        _stores.add(self)
+
+    def renew_lock(self) -> None:
+        """Start with a free lock: another thread may have held it during a fork."""
+        self._lock = threading.Lock()
+
+    def perform(self, op: Op) -> object:
+        """Carry one step out; one round trip, or one for each customer of a `Take`."""
+        talk = Talk(conversation(op, self._script.prefix))
+        while (call := talk.step) is not None:
+            try:
+                reply = self._run(call)
+            except self._script.failures as error:
+                talk.failed(self._script.unavailable(error))
+            else:
+                talk.went(reply)
+        return talk.reply
+
+    def close(self) -> None:
+        """Close this process's connections; the next step opens them again."""
+        with self._lock:
+            opened, self._client = self._client, None
+        if opened is not None and self._pid == os.getpid():
+            opened.close()
+
+    def _run(self, call: Call) -> Any:
+        commands = self._connected().commands
+        count, sent = len(call.keys), (*call.keys, *call.arguments)
+        try:
+            return commands.evalsha(self._script.sha, count, *sent)
+        except self._script.is_unknown:
+            return commands.eval(self._script.text, count, *sent)
+
+    def _connected(self) -> Client:
+        if self._client is not None and self._pid == os.getpid():
+            return self._client
+        with self._lock:
+            if self._client is None or self._pid != os.getpid():
+                self._client = client(self._script.address)
+                self._pid = os.getpid()
+            return self._client
+
+
+class AsyncRedisHolds:
+    """A hold store for event loops, shared through Redis; see `RedisHolds`.
+
+    Every loop has connections of its own. Those of a loop that was closed are dropped
+    when another one first needs some; `aclose` closes them in time.
+    """
+
+    def __init__(self, url: str, *, prefix: str = "stigg_guard") -> None:
+        self._script = _Script(url, prefix)
+        self.location = self._script.address.location
+        """Its URL for messages, without passwords."""
+        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
+        self._pid = os.getpid()
+
+    async def perform(self, op: Op) -> object:
+        """Carry one step out; one round trip, or one for each customer of a `Take`."""
+        talk = Talk(conversation(op, self._script.prefix))
+        while (call := talk.step) is not None:
+            try:
+                reply = await self._run(call)
+            except self._script.failures as error:
+                talk.failed(self._script.unavailable(error))
+            else:
+                talk.went(reply)
+        return talk.reply
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections; its next step opens them again."""
+        opened = self._clients.pop(asyncio.get_running_loop(), None)
+        if opened is not None and self._pid == os.getpid():
+            await opened.aclose()
+
+    async def _run(self, call: Call) -> Any:
+        commands = self._connected().commands
+        count, sent = len(call.keys), (*call.keys, *call.arguments)
+        try:
+            return await commands.evalsha(self._script.sha, count, *sent)
+        except self._script.is_unknown:
+            return await commands.eval(self._script.text, count, *sent)
+
+    def _connected(self) -> Client:
+        loop = asyncio.get_running_loop()
+        known = self._clients.get(loop)
+        if known is not None and self._pid == os.getpid():
+            return known
+        self._drop_closed()
+        return self._clients.setdefault(
+            loop, client(self._script.address, "redis.asyncio")
+        )
+
+    def _drop_closed(self) -> None:
+        if self._pid != os.getpid():
+            self._clients, self._pid = {}, os.getpid()
+        for loop in [loop for loop in self._clients if loop.is_closed()]:
+            self._clients.pop(loop, None)
+
+
+_stores: weakref.WeakSet[RedisHolds] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for store in list(_stores):
+        store.renew_lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,197 @@
+"""What a step looks like as calls of the script in `ledger.lua`, and back.
+
+It does no I/O: `conversation` yields calls and receives the script's replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from urllib.parse import quote
+
+from stigg_guard.metering.holds.base import (
+    REMEMBERED_FOR,
+    STORED_FOR,
+    Fence,
+    GiveBack,
+    HoldsUnavailable,
+    Keep,
+    Lift,
+    Op,
+    Peek,
+    Place,
+    Renew,
+    Settle,
+    Standing,
+    Take,
+    Taken,
+    Want,
+    by_customer,
+)
+
+Argument: TypeAlias = str | float
+Refusal: TypeAlias = Literal["used", "held", "fenced"]
+
+
+_OfOnePlace: TypeAlias = Peek | Settle | GiveBack | Renew | Keep | Fence | Lift
+
+
+class Call(NamedTuple):
+    """One run of the script."""
+
+    keys: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+
+
+def script() -> str:
+    """The text of the script."""
+    return (
+        files("stigg_guard.metering.holds")
+        .joinpath("ledger.lua")
+        .read_text(encoding="utf-8")
+    )
+
+
+def keys_of(place: Place, prefix: str) -> tuple[str, str]:
+    """A place's keys; all of one customer are on one node of a cluster."""
+    customer, feature = _part(place.customer_id), _part(place.feature_id)
+    resource = "" if place.resource_id is None else _part(place.resource_id)
+    name = f"{prefix}:holds:{{{customer}}}:{resource}:{feature}"
+    return name, f"{name}:leases"
+
+
+def conversation(op: Op, prefix: str) -> Generator[Call, Any, object]:
+    """The calls that carry a step out; returns the step's reply."""
+    if isinstance(op, Take):
+        return (yield from _take(op, prefix))
+    reply = yield _call(op, prefix)
+    return _reply(op, reply)
+
+
+def _take(op: Take, prefix: str) -> Generator[Call, Any, Taken]:
+    taken, held = Taken(), list[Want]()
+    try:
+        for wants in by_customer(op.wants).values():
+            reply = yield _take_call(wants, op.lease, prefix)
+            taken = _taken(reply, wants)
+            if not taken.granted:
+                break
+            held.extend(wants[int(index) - 1] for index in reply[4:])
+    except HoldsUnavailable:
+        yield from _give_back(held, prefix)
+        raise
+    if not taken.granted:
+        yield from _give_back(held, prefix)
+    return taken
+
+
+def _give_back(held: Sequence[Want], prefix: str) -> Generator[Call, Any, None]:
+    # What cannot be given back now runs out by itself.
+    with suppress(HoldsUnavailable):
+        for want in held:
+            yield from conversation(
+                GiveBack(place=want.place, keys=(want.key,)), prefix
+            )
+
+
+def _take_call(wants: Iterable[Want], lease: float, prefix: str) -> Call:
+    keys, arguments = list[str](), list[Argument]()
+    for want in wants:
+        keys += keys_of(want.place, prefix)
+        arguments += (
+            want.key,
+            want.units,
+            want.limit,
+            _or_nothing(want.usage),
+            _or_nothing(want.period),
+            want.update,
+            int(want.is_fresh),
+        )
+    return _named("take", keys, lease, *arguments)
+
+
+def _call(op: _OfOnePlace, prefix: str) -> Call:
+    keys = keys_of(op.place, prefix)
+    match op:
+        case Peek():
+            return _named("peek", keys)
+        case Settle():
+            return _named(
+                "settle",
+                keys,
+                op.key,
+                op.units,
+                op.young_for,
+                _or_nothing(op.total),
+                op.update,
+                _or_nothing(op.period),
+            )
+        case GiveBack():
+            return _named("give_back", keys, *op.keys)
+        case Renew():
+            flat = [part for pair in op.units for part in pair]
+            return _named("renew", keys, op.lease, _or_nothing(op.period), *flat)
+        case Keep():
+            return _named(
+                "keep",
+                keys,
+                op.key,
+                _or_nothing(op.units),
+                op.mode,
+                op.lease,
+                _or_nothing(op.period),
+            )
+        case Fence():
+            return _named("fence", keys, op.token, op.lease)
+        case Lift():
+            return _named("lift", keys, op.token, _or_nothing(op.total))
+
+
+def _named(name: str, keys: Sequence[str], *arguments: Argument) -> Call:
+    return Call(tuple(keys), (name, REMEMBERED_FOR, STORED_FOR, *arguments))
+
+
+def _reply(op: Op, reply: Any) -> object:
+    match op:
+        case Peek():
+            return _standing(reply)
+        case Fence():
+            return None if reply is None else _standing(reply)
+        case Keep():
+            return bool(reply)
+        case _:
+            return None
+
+
+def _taken(reply: Sequence[Any], wants: Sequence[Want]) -> Taken:
+    refusal, index, counted, held = reply[:4]
+    word = refusal.decode() if isinstance(refusal, bytes) else str(refusal)
+    return Taken(
+        refusal=cast("Refusal", word) if word else None,
+        refused=wants[int(index) - 1].place if word else None,
+        counted=float(counted),
+        held=float(held),
+    )
+
+
+def _standing(reply: Sequence[Any]) -> Standing:
+    counted, held, is_open, doubtful, expected, period = reply
+    return Standing(
+        counted=float(counted),
+        held=float(held),
+        open=int(is_open),
+        doubtful=int(doubtful),
+        expected=float(expected) if expected else None,
+        period=float(period) if period else None,
+    )
+
+
+def _or_nothing(number: float | None) -> Argument:
+    return "" if number is None else number
+
+
+def _part(text: str) -> str:
+    # An empty hash tag would be none; "%" alone is no other text's form.
+    return quote(text, safe="") or "%"

@@ -1,0 +1,39 @@
+"""A generator of steps and the outcome of each: what sync and async drivers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
+
+from stigg_guard.metering.holds.base import HoldsUnavailable
+
+Step = TypeVar("Step")
+
+
+class Talk(Generic[Step]):
+    """Carry out `step` and tell how it went, until it is None; then `reply` is there.
+
+    An error that the generator does not catch is raised from `next`.
+    """
+
+    __slots__ = ("_steps", "reply", "step")
+
+    def __init__(self, steps: Generator[Step, Any, object]) -> None:
+        self._steps = steps
+        self.reply: object = None
+        self.step: Step | None = None
+        self._go_on(lambda: next(steps))
+
+    def went(self, outcome: object) -> None:
+        """Go on with the outcome of the step."""
+        self._go_on(lambda: self._steps.send(outcome))
+
+    def failed(self, outage: HoldsUnavailable) -> None:
+        """Go on without one."""
+        self._go_on(lambda: self._steps.throw(outage))
+
+    def _go_on(self, resume: Callable[[], Step]) -> None:
+        try:
+            self.step = resume()
+        except StopIteration as end:
+            self.step, self.reply = None, end.value
