@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from stigg_guard.coalesce import AsyncFlights, Flights
-from stigg_guard.decision import Answer, Decision, NoAnswer
+from stigg_guard.decision import Answer, Decision, Entitlement, NoAnswer
 from stigg_guard.denial import MISCONFIGURED, DenialPolicy, FeatureSettings
 from stigg_guard.memory import DecisionMemory
 from stigg_guard.metering.happening import (
@@ -113,6 +113,12 @@ class GuardCore:
     def last_known(self, subject: Subject, requirement: Requirement) -> Decision | None:
         """A decision young enough to stand in when the sidecar gives no verdict."""
         return self.memory.last_known(subject, requirement)
+
+    def last_entitlement(
+        self, subject: Subject, requirement: Requirement
+    ) -> Entitlement | None:
+        """The last known entitlement of a metered feature, if it is young enough."""
+        return self.memory.last_entitlement(subject, requirement.feature_id)
 
     def keep(self, decision: Decision) -> None:
         """Take note of a verdict: it ends an outage and may be used again."""

@@ -13,7 +13,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from stigg_guard.decision import Answer, Decision, NoAnswer, Reason
+from stigg_guard.decision import Answer, Decision, Entitlement, NoAnswer, Reason
 from stigg_guard.functions import is_for_afterwards
 from stigg_guard.judge import fall_back, judge
 from stigg_guard.metering.conversation import (
@@ -322,10 +322,24 @@ def _without_verdict(
             reason=Reason.UNKNOWN,
             source="sidecar",
         )
-    return fall_back(
+    fallback = ground.fallback(requirement)
+    decision = fall_back(
         subject,
         requirement,
         last_known=ground.last_known(subject, requirement),
-        fallback=ground.fallback(requirement),
+        fallback=fallback,
         policy=ground.policy(requirement),
     )
+    if requirement.metering is None or decision.entitlement is not None:
+        return decision
+    if decision.source == "fallback" and fallback and fallback.usage_limit is not None:
+        entitlement = Entitlement(
+            kind="metered",
+            usage_limit=fallback.usage_limit,
+            current_usage=0,
+            is_unlimited=fallback.is_unlimited,
+        )
+    else:
+        # The last known limit still holds, and what we granted since is known.
+        entitlement = ground.last_entitlement(subject, requirement)
+    return replace(decision, entitlement=entitlement)

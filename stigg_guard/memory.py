@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias
 
-from stigg_guard.decision import Decision
+from stigg_guard.decision import Decision, Entitlement
 from stigg_guard.requirement import Requirement
 from stigg_guard.subject import Subject
 
@@ -65,6 +65,16 @@ class DecisionMemory:
             return None
         return entry[2]
 
+    def last_entitlement(
+        self, subject: Subject, feature_id: str | None
+    ) -> Entitlement | None:
+        """What a metered feature's last answer said, whatever it was asked for."""
+        entries = self._customers.get(subject.customer_id)
+        entry = entries and entries.get((subject.resource_id, (feature_id,)))
+        if not entry or self._clock() - entry[0] >= self._last_known_for:
+            return None
+        return entry[2].entitlement
+
     def keep(self, decision: Decision) -> None:
         """Take note of a verdict; fallbacks are not taken."""
         subject = decision.subject
@@ -73,7 +83,8 @@ class DecisionMemory:
         if not self._remember_for and not self._last_known_for:
             return
         entry = (self._clock(), _may_be_remembered(decision), decision)
-        key = (subject.resource_id, decision.requirement.key)
+        requirement = decision.requirement
+        key = (subject.resource_id, requirement.key)
         with self._lock:
             entries = self._customers.get(subject.customer_id)
             if entries is None:
@@ -81,6 +92,8 @@ class DecisionMemory:
             elif len(entries) >= ENTRIES_PER_CUSTOMER:
                 entries.clear()
             entries[key] = entry
+            if requirement.metering is not None:
+                entries[subject.resource_id, (requirement.feature_id,)] = entry
 
     def forget(self, customer_id: str | None = None) -> None:
         """Forget one customer, or everybody."""

@@ -145,8 +145,8 @@ def _check_event(feature_id: object, event: object, update: str) -> None:
         )
     if update == "set":
         raise ValueError(
-            f'event is "{event}" and update is "set"; a raw event is counted by its'
-            " meter and cannot set a total: leave one of them out."
+            f'event is "{event}" and a new total is given; a raw event is counted by'
+            ' its meter: leave out the event, or update="set".'
         )
 
 

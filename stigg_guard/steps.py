@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from stigg_guard.decision import Answer, Decision, NoAnswer
+from stigg_guard.decision import Answer, Decision, Entitlement, NoAnswer
 from stigg_guard.metering.holds.base import Op, Place
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.metering.outbox.row import NewRow
@@ -164,6 +164,12 @@ class Ground(Protocol):
 
     def last_known(self, subject: Subject, requirement: Requirement) -> Decision | None:
         """A decision young enough to stand in when the sidecar gives no verdict."""
+        ...
+
+    def last_entitlement(
+        self, subject: Subject, requirement: Requirement
+    ) -> Entitlement | None:
+        """The last known entitlement of a metered feature, if it is young enough."""
         ...
 
     def keep(self, decision: Decision) -> None:

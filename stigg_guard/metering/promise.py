@@ -130,9 +130,7 @@ def _want(decision: Decision, units: float, key: str) -> Want | None:
 
 def _limit(decision: Decision) -> tuple[float | None, float | None]:
     """The hard limit and the usage known, as far as the decision tells."""
-    entitlement, fallback = decision.entitlement, decision.requirement.fallback
-    if decision.source == "fallback" and fallback is not None:
-        return None if fallback.is_unlimited else fallback.usage_limit, 0
+    entitlement = decision.entitlement
     if entitlement is None or entitlement.kind != "metered":
         return None, None
     if entitlement.is_unlimited or entitlement.has_soft_limit:

@@ -127,12 +127,14 @@ class _Delivery:
 
     def _certain(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Rows that did not arrive yet; those in doubt are told apart first."""
+        told: set[str] = set()
         for row in rows:
-            if row.id not in self._rows:
-                continue  # told apart with an earlier one
+            if row.id in told:
+                continue
             if _is_doubtful(row):
                 doubtful = [r for r in rows if _is_doubtful(r) and _alike(r, row)]
-                yield from self._told_apart([r for r in doubtful if r.id in self._rows])
+                told.update(r.id for r in doubtful)
+                yield from self._told_apart(doubtful)
             else:
                 yield row
 

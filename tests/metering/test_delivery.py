@@ -1,0 +1,458 @@
+"""What becomes of usage that is not acknowledged: nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stigg_guard import AccessDenied, Guard, Happening, Subject
+from stigg_guard.metering.outbox.row import Row
+from stigg_guard.metering.worker import Worker
+from tests.counting_sidecar import CountingSidecar, counting_sidecar
+
+CUSTOMER = Subject("customer-1")
+FEATURE = "feature-1"
+
+Make = Callable[..., Guard]
+
+
+@pytest.fixture
+def sidecar() -> Iterator[CountingSidecar]:
+    with counting_sidecar() as running:
+        yield running
+
+
+@pytest.fixture
+def make(sidecar: CountingSidecar, tmp_path: Path) -> Iterator[Make]:
+    """Guards on one SQLite outbox, delivered only when a test says so."""
+    made: list[Guard] = []
+
+    def build(**options: Any) -> Guard:
+        settings: dict[str, Any] = {
+            "target": sidecar.target,
+            "timeout": 5,
+            "write_timeout": 5,
+            "holds_wait": 0,
+            "outbox": str(tmp_path / "outbox.db"),
+            "outbox_worker": False,
+            "drain_timeout": 0,
+        }
+        guard = Guard(**(settings | options))
+        made.append(guard)
+        return guard
+
+    yield build
+    for guard in made:
+        guard.close()
+
+
+def deliver(guard: Guard) -> None:
+    """Deliver all that can be delivered now, whenever it is due."""
+    worker = worker_of(guard)
+    while worker.step():
+        pass
+
+
+def worker_of(guard: Guard) -> Worker:
+    worker = guard._core.stores.worker()
+    outbox = guard.outbox
+    claim, finish = outbox.claim, outbox.finish
+
+    def at_once(name: str, results: Any) -> None:
+        from dataclasses import replace
+
+        from stigg_guard.metering.outbox.row import PutOff
+
+        finish(
+            name,
+            [replace(r, due_at=0) if isinstance(r, PutOff) else r for r in results],
+        )
+
+    outbox.finish = at_once  # type: ignore[method-assign]
+    assert claim
+    return worker
+
+
+def rows_of(guard: Guard, state: Any = None) -> list[Row]:
+    return [
+        row for row in guard.outbox.rows(state) if state or row.state != "delivered"
+    ]
+
+
+def use(guard: Guard, units: float = 1) -> None:
+    with guard.metered(CUSTOMER, FEATURE, value=units):
+        pass
+
+
+def test_usage_outlives_an_outage_and_is_counted_once(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make()
+    use(guard)
+    sidecar.stop()
+    use(guard, 2)
+    assert [row.state for row in rows_of(guard)] == ["pending"]
+    sidecar.start()
+    deliver(guard)
+    assert sidecar.total() == 3
+    assert rows_of(guard) == []
+
+
+def test_its_hold_stays_until_the_acknowledgement(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make()
+    use(guard)
+    sidecar.stop()
+    use(guard, 5)
+    sidecar.start()
+    with pytest.raises(AccessDenied):
+        use(guard)
+    deliver(guard)
+    assert sidecar.total() == 6
+    with pytest.raises(AccessDenied):
+        use(guard)
+
+
+def test_its_hold_outlives_a_restart(sidecar: CountingSidecar, make: Make) -> None:
+    first = make()
+    use(first)
+    sidecar.stop()
+    use(first, 5)
+    first.close()
+    sidecar.start()
+    second = make()
+    with pytest.raises(AccessDenied):
+        use(second)
+    deliver(second)
+    assert sidecar.total() == 6
+
+
+@pytest.mark.parametrize("fault", ["before", "after"])
+def test_a_change_in_doubt_is_reconciled(
+    sidecar: CountingSidecar, make: Make, fault: Any
+) -> None:
+    guard = make()
+    use(guard)
+    sidecar.faults.append(fault)
+    use(guard, 2)
+    (row,) = rows_of(guard)
+    assert row.doubtful
+    deliver(guard)
+    assert sidecar.total() == 3
+    assert rows_of(guard) == []
+    use(guard, 3)
+    with pytest.raises(AccessDenied):
+        use(guard)
+
+
+@pytest.mark.parametrize("fault", ["before", "after"])
+def test_the_first_change_of_a_customer_is_reconciled_too(
+    sidecar: CountingSidecar, make: Make, fault: Any
+) -> None:
+    sidecar.put(2)
+    guard = make()
+    sidecar.faults.append(fault)
+    use(guard)
+    deliver(guard)
+    assert sidecar.total() == 3
+    assert rows_of(guard) == []
+
+
+def test_several_changes_in_doubt_are_told_apart(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make()
+    for units, fault in ((1, "after"), (2, "before"), (3, "after")):
+        sidecar.faults.append(fault)  # type: ignore[arg-type]
+        use(guard, units)
+    # 4 arrived: 1 and 3. Nothing else sums up to it.
+    deliver(guard)
+    assert sidecar.total() == 6
+    assert rows_of(guard) == []
+
+
+def test_sums_that_fit_alike_are_left_to_a_person(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make()
+    for units, fault in ((1, "after"), (2, "after"), (3, "before")):
+        sidecar.faults.append(fault)  # type: ignore[arg-type]
+        use(guard, units)
+    deliver(guard)
+    assert sidecar.total() == 3
+    assert {row.state for row in rows_of(guard)} == {"parked"}
+
+
+def test_usage_of_others_makes_it_a_persons_decision(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make()
+    use(guard)
+    sidecar.faults.append("before")
+    use(guard, 2)
+    sidecar.put(sidecar.total() + 1)
+    deliver(guard)
+    (row,) = rows_of(guard)
+    assert row.state == "parked"
+    assert "others report the same feature" in (row.error or "")
+    assert sidecar.total() == 2
+
+
+def test_park_leaves_every_doubt_to_a_person(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make(on_ambiguous="park")
+    sidecar.faults.append("after")
+    use(guard)
+    deliver(guard)
+    (row,) = rows_of(guard)
+    assert (row.state, row.doubtful) == ("parked", True)
+    assert sidecar.total() == 1
+    assert guard.counts["parked"] == 1
+
+
+def test_what_nothing_limits_is_parked_when_in_doubt(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    sidecar.limit = None
+    guard = make()
+    sidecar.faults.append("after")
+    use(guard)
+    deliver(guard)
+    (row,) = rows_of(guard)
+    assert row.state == "parked"
+    assert "nothing limits it" in (row.error or "")
+
+
+def test_a_total_in_doubt_is_sent_again(sidecar: CountingSidecar, make: Make) -> None:
+    guard = make()
+    sidecar.faults.append("after")
+    with guard.metered(CUSTOMER, FEATURE, value=5, update="set"):
+        pass
+    deliver(guard)
+    assert sidecar.total() == 5
+    assert rows_of(guard) == []
+
+
+def test_an_event_in_doubt_is_sent_again_with_its_key_and_time(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make()
+    guard.report_event(CUSTOMER, "email.sent", dimensions={"size": 2})
+    sidecar.faults.append("after")
+    deliver(guard)
+    assert len(sidecar.events) == 1
+    assert sidecar.event_repeats == 1
+    ((key, request),) = sidecar.events.items()
+    (event,) = request.events
+    assert len(key) == 32
+    assert event.dimensions["size"].number_value == 2
+    assert event.HasField("timestamp")
+
+
+def test_events_are_sent_in_one_batch(sidecar: CountingSidecar, make: Make) -> None:
+    guard = make()
+    guard.outbox.put([_event_row(number) for number in range(1_500)])
+    deliver(guard)
+    assert len(sidecar.events) == 1_500
+    assert sidecar.calls["ReportEvents"] == 2
+
+
+def test_calculated_usage_is_sent_in_batches_in_its_order(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    sidecar.limit = None
+    guard = make()
+    for number in range(250):
+        guard.report(CUSTOMER, FEATURE, number + 1, delivery="background")
+    deliver(guard)
+    assert [report.value for report in sidecar.reports] == list(range(1, 251))
+    assert sidecar.calls["ReportUsageBulk"] == 3
+    assert sidecar.calls["ReportUsage"] == 0
+
+
+def test_a_poison_row_is_parked_and_blocks_nobody(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make()
+    sidecar.faults.append("reject")
+    use(guard, 2)
+    (row,) = rows_of(guard)
+    assert row.state == "parked"
+    assert "value: not wanted here" in (row.error or "")
+    use(guard)
+    assert sidecar.total() == 1
+
+
+def test_a_poison_row_is_found_within_its_batch(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    sidecar.limit = None
+    guard = make()
+    for number in range(4):
+        guard.report(CUSTOMER, FEATURE, number + 1, delivery="background")
+    # The whole, the first half, and the first of it are refused.
+    sidecar.faults.extend(["reject", "reject", "reject"])
+    deliver(guard)
+    (row,) = rows_of(guard)
+    assert (row.state, row.measurement.value) == ("parked", 1)
+    assert sidecar.total() == 9
+
+
+def test_a_person_may_send_a_parked_row_again(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make(on_ambiguous="park")
+    sidecar.faults.append("before")
+    use(guard, 2)
+    assert guard.outbox.retry() == 1
+    deliver(guard)
+    assert sidecar.total() == 2
+    use(guard, 4)
+    with pytest.raises(AccessDenied):
+        use(guard)
+
+
+def test_a_cancelled_report_is_kept(sidecar: CountingSidecar, make: Make) -> None:
+    import asyncio
+
+    guard = make().aio
+    started = asyncio.Event()
+
+    async def work() -> None:
+        async with guard.metered(CUSTOMER, FEATURE):
+            report = guard.sidecar.report
+
+            async def slowly(batch: Any) -> Any:
+                await report(batch)
+                started.set()
+                await asyncio.sleep(3600)
+
+            guard.sidecar.report = slowly  # type: ignore[method-assign]
+
+    async def run() -> None:
+        task = asyncio.create_task(work())
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(_wait_for, lambda: rows_of(guard.sync))
+        await guard.aclose()
+
+    asyncio.run(run())
+    deliver(guard.sync)
+    assert sidecar.total() == 1
+
+
+def test_usage_beyond_the_queue_is_dropped_counted_and_logged(
+    sidecar: CountingSidecar, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = make(outbox=None, queue_size=1, on_queue_full="drop", drain_timeout=0)
+    use(guard)
+    sidecar.stop()
+    with caplog.at_level(logging.ERROR, logger="stigg_guard"):
+        use(guard)
+        assert "Usage was not acknowledged: feature feature-1" in caplog.text
+        use(guard, 2)
+    assert "Usage was lost: feature feature-1, delta 2" in caplog.text
+    assert guard.counts["dropped"] == 1
+
+
+def test_the_end_of_a_process_drains_its_queue(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make(outbox=None, drain_timeout=10)
+    for _ in range(20):
+        guard.report_event(CUSTOMER, "email.sent")
+    guard.close()
+    assert len(sidecar.events) == 20
+
+
+def test_the_end_of_a_process_says_what_it_could_not_send(
+    sidecar: CountingSidecar, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = make(outbox=None, drain_timeout=0.1)
+    sidecar.stop()
+    guard.report_event(CUSTOMER, "email.sent")
+    with caplog.at_level(logging.ERROR, logger="stigg_guard"):
+        guard.close()
+    assert "Usage was lost: event email.sent" in caplog.text
+
+
+def test_the_thread_delivers_by_itself(sidecar: CountingSidecar, make: Make) -> None:
+    guard = make(outbox_worker=True)
+    use(guard)
+    sidecar.stop()
+    use(guard, 2)
+    sidecar.start()
+    _wait_for(lambda: sidecar.total() == 3)
+
+
+def test_hooks_are_told_of_every_outcome(sidecar: CountingSidecar, make: Make) -> None:
+    told: list[Happening] = []
+    names = ("held", "granted", "denied", "measured", "acknowledged", "stored")
+    guard = make(hooks=dict.fromkeys(names, told.append))
+    guard.on("delivered", told.append)
+    use(guard)
+    with pytest.raises(AccessDenied):
+        use(guard, 6)
+    sidecar.stop()
+    use(guard)
+    sidecar.start()
+    deliver(guard)
+    outcomes = [happening.outcome for happening in told]
+    assert outcomes == [
+        *("held", "granted", "measured", "acknowledged", "denied"),
+        *("held", "granted", "measured", "stored", "delivered"),
+    ]
+    assert told[-1].measurement is not None
+    assert told[-1].measurement.feature_id == FEATURE
+
+
+def test_a_hook_that_fails_disturbs_nobody(
+    sidecar: CountingSidecar, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Happening) -> None:
+        raise ZeroDivisionError
+
+    guard = make(hooks={"measured": [broken]})
+    use(guard)
+    assert sidecar.total() == 1
+    assert "The hook" in caplog.text
+
+
+def test_queue_age_is_that_of_the_oldest_waiting_usage(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make()
+    assert guard.queue_age == 0
+    use(guard)
+    sidecar.stop()
+    use(guard)
+    assert 0 <= guard.queue_age < 60
+    assert guard.outbox.status().pending == 1
+
+
+def _event_row(number: int) -> Any:
+    from stigg_guard.metering.measurement import Measurement
+    from stigg_guard.metering.outbox.row import NewRow
+
+    return NewRow(
+        measurement=Measurement(
+            subject=CUSTOMER, event="email.sent", dimensions=(("number", number),)
+        )
+    )
+
+
+def _wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    import time
+
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, "it did not come about"
+        time.sleep(0.01)
