@@ -1,0 +1,64 @@
+"""A measurement as one short line of text, quickly made: its values without names.
+
+The key is a column of its own. What a record means is said by `Measurement`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from stigg_guard.metering.measurement import RECORD_VERSION, Measurement
+
+NAMES: Final = (
+    *("v", "customer", "resource", "feature", "value", "update", "event"),
+    *("dimensions", "timestamp"),
+)
+"""Of `Measurement.as_record`, without the key; a newer form adds names at the end."""
+
+
+def as_text(measurement: Measurement) -> str:
+    """All but its key; `from_text` reads it."""
+    at = measurement.timestamp
+    return _dumps(
+        (
+            RECORD_VERSION,
+            measurement.subject.customer_id,
+            measurement.subject.resource_id,
+            measurement.feature_id,
+            measurement.value,
+            measurement.update,
+            measurement.event,
+            dict(measurement.dimensions),
+            at.timestamp() if at.tzinfo is UTC else at.isoformat(),
+        )
+    )
+
+
+def from_text(text: str, key: str) -> Measurement:
+    """The measurement; raises `ValueError` for what is none, or of a newer form."""
+    values: list[Any] = json.loads(text)
+    try:
+        record = dict(zip(NAMES, values, strict=False), key=key)
+        if isinstance(at := record.get("timestamp"), int | float):
+            record["timestamp"] = datetime.fromtimestamp(at, UTC).isoformat()
+    except (TypeError, OverflowError, OSError) as error:
+        raise ValueError(f"this is no stored measurement: {text!r}") from error
+    return Measurement.from_record(record)
+
+
+def _encoder() -> Callable[[Any], str]:
+    # `JSONEncoder.encode` builds its encoder anew for every value, which takes longer
+    # than to encode one of these.
+    encoder = json.JSONEncoder(separators=(",", ":"))
+    make: Callable[..., Any] | None = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # another Python than CPython
+        return encoder.encode
+    quoted = json.encoder.encode_basestring_ascii
+    encode = make(None, encoder.default, quoted, None, ":", ",", False, False, True)
+    return lambda value: "".join(encode(value, 0))
+
+
+_dumps: Final = _encoder()
