@@ -1,0 +1,1 @@
+"""The tables of the outbox, and how they changed from version to version."""

@@ -1,0 +1,1 @@
+"""Tests of metering: holds, outboxes and delivery."""

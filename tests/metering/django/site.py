@@ -1,0 +1,65 @@
+"""Databases that are added to the Django project of the tests while they run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from django.core.management import call_command
+from django.db import connections
+
+from tests.databases import DatabaseServer, MariaDB, PostgreSQL, running
+from tests.integrations import django_site
+
+KINDS = ("sqlite", "postgresql", "mariadb")
+_SERVERS: Mapping[str, type[DatabaseServer]] = {
+    "postgresql": PostgreSQL,
+    "mariadb": MariaDB,
+}
+
+
+def configure() -> None:
+    """The project, with a driver for MariaDB."""
+    import_module("pymysql").install_as_MySQLdb()
+    django_site.configure()
+
+
+@contextmanager
+def database(kind: str) -> Generator[str]:
+    """The alias of a new database, on a server of its own, with the outbox's tables."""
+    with ExitStack() as stack:
+        if kind == "sqlite":
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sqlite-"))
+            entry = sqlite(Path(folder))
+        else:
+            entry = stack.enter_context(running(_SERVERS[kind])).django
+        stack.enter_context(added(kind, entry))
+        call_command("migrate", "stigg_guard", database=kind, verbosity=0)
+        yield kind
+
+
+def sqlite(folder: Path) -> dict[str, object]:
+    """An entry of DATABASES for a file."""
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(folder / "db.sqlite3"),
+        "OPTIONS": {"timeout": 30},
+    }
+
+
+@contextmanager
+def added(alias: str, entry: Mapping[str, object]) -> Generator[None]:
+    """Give the project one more database."""
+    configure()
+    default = connections.settings["default"]
+    made = connections.configure_settings({"default": default, alias: dict(entry)})
+    connections.settings[alias] = made[alias]
+    try:
+        yield
+    finally:
+        connections[alias].close()
+        del connections[alias]
+        del connections.settings[alias]

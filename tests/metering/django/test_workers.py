@@ -1,0 +1,159 @@
+"""Several workers: no two of them have a row at the same time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import pytest
+from django.db import connections, transaction
+
+from stigg_guard.metering.outbox.base import Delivered, NewRow
+from stigg_guard_django.models import OutboxRow
+from stigg_guard_django.outbox import DjangoOutbox
+from tests.metering.django.elsewhere import elsewhere, start
+from tests.metering.django.samples import event, keys, usage
+
+SERVERS = pytest.mark.parametrize("alias", ["postgresql", "mariadb"], indirect=True)
+
+
+def many_rows() -> list[NewRow]:
+    """Rows of a few lanes and of none, mixed."""
+    return [
+        event(f"e{number}")
+        if number % 3 == 0
+        else usage(f"u{number}", customer=f"c{number % 5}")
+        for number in range(150)
+    ]
+
+
+def test_two_threads_never_claim_the_same_row(outbox: DjangoOutbox) -> None:
+    rows = many_rows()
+    outbox.put(rows)
+    both = threading.Barrier(2)
+
+    def deliver(worker: str) -> list[str]:
+        claimed: list[str] = []
+        both.wait(10)
+        while outbox.status().pending:
+            found = outbox.claim(worker, most=7, lease=60)
+            claimed += keys(found)
+            outbox.finish(worker, [Delivered(id=row.id) for row in found])
+        return claimed
+
+    workers = [start(partial(deliver, name)) for name in ("v", "w")]
+    claimed = [worker.result(30) for worker in workers]
+    assert sorted(claimed[0] + claimed[1]) == sorted(r.measurement.key for r in rows)
+
+
+def test_lanes_keep_their_order_over_workers(outbox: DjangoOutbox) -> None:
+    outbox.put(many_rows())
+    lock, order = threading.Lock(), defaultdict[str | None, list[int]](list)
+
+    def deliver(worker: str) -> None:
+        while outbox.status().pending:
+            found = outbox.claim(worker, most=3, lease=60)
+            with lock:
+                for row in found:
+                    order[row.measurement.lane].append(int(row.id))
+            outbox.finish(worker, [Delivered(id=row.id) for row in found])
+
+    workers = [start(partial(deliver, name)) for name in "uvw"]
+    for worker in workers:
+        worker.result(30)
+    del order[None]
+    assert len(order) == 5
+    assert all(ids == sorted(ids) for ids in order.values())
+
+
+def test_two_processes_never_claim_the_same_row(alias: str) -> None:
+    rows = many_rows()
+    DjangoOutbox(alias).put(rows)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(claimer(alias, name)) for name in "vw"]
+        for worker in workers:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "ready\n"
+        for worker in workers:
+            assert worker.stdin is not None
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+        claimed = [json.loads(worker.communicate(timeout=30)[0]) for worker in workers]
+    assert sorted(claimed[0] + claimed[1]) == sorted(r.measurement.key for r in rows)
+
+
+def claimer(alias: str, name: str) -> subprocess.Popen[str]:
+    """A process that claims rows once it is told to."""
+    entry = json.dumps(connections.settings[alias])
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.metering.django.claimer", name, entry],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def locked(outbox: DjangoOutbox, key: str) -> Generator[None]:
+    """Hold the lock of a row in a transaction of one's own."""
+    with transaction.atomic(using=outbox.alias):
+        rows = OutboxRow.objects.using(outbox.alias)
+        assert rows.select_for_update().get(key=key)
+        yield
+
+
+@SERVERS
+def test_row_that_another_transaction_locks_is_passed(outbox: DjangoOutbox) -> None:
+    outbox.put([event("a"), event("b")])
+    with locked(outbox, "a"):
+        assert keys(elsewhere(lambda: outbox.claim("v", most=9, lease=60))) == ["b"]
+    assert keys(outbox.claim("w", most=9, lease=60)) == ["a"]
+
+
+@SERVERS
+def test_lane_waits_for_a_row_that_another_transaction_locks(
+    outbox: DjangoOutbox,
+) -> None:
+    outbox.put([usage("a1"), usage("a2"), usage("b1", customer="b")])
+    with locked(outbox, "a1"):
+        assert keys(elsewhere(lambda: outbox.claim("v", most=9, lease=60))) == ["b1"]
+    assert keys(outbox.claim("w", most=9, lease=60)) == ["a1", "a2"]
+
+
+@SERVERS
+def test_row_that_is_being_claimed_is_not_discarded(outbox: DjangoOutbox) -> None:
+    outbox.put([event("a")])
+    (row,) = outbox.rows()
+    with transaction.atomic(using=outbox.alias):
+        assert keys(outbox.claim("w", most=9, lease=60)) == ["a"]
+        discarding = start(lambda: outbox.discard([row.id]))
+        retried = elsewhere(lambda: keys(outbox.claim("v", most=9, lease=60)))
+    assert retried == keys(discarding.result(30)) == []
+    assert keys(outbox.rows("in_flight")) == ["a"]
+
+
+def test_worker_thread_keeps_no_connection(outbox: DjangoOutbox) -> None:
+    outbox.put([event("a")])
+
+    def step() -> tuple[bool, bool]:
+        connection = connections[outbox.alias]
+        outbox.claim("w", most=1, lease=60)
+        before = connection.connection is not None
+        outbox.release()
+        return before, connection.connection is not None
+
+    assert elsewhere(step) == (True, False)
+
+
+def test_release_leaves_an_open_transaction_alone(outbox: DjangoOutbox) -> None:
+    with transaction.atomic(using=outbox.alias):
+        outbox.put([event("a")])
+        outbox.release()
+        outbox.close()
+    assert keys(outbox.rows()) == ["a"]
