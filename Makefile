@@ -43,6 +43,11 @@ system:
 test: $(READY) system  ## run the tests
 	@$(BIN)/pytest -n 2 --dist loadfile
 
+.PHONY: test-crash
+test-crash: $(READY) system  ## kill processes for 20 rounds with each outbox (ROUNDS=20)
+	@$(BIN)/python -m tests.crash --rounds $(or $(ROUNDS),20)
+	@$(BIN)/python -m tests.crash --rounds $(or $(ROUNDS),20) --proxy
+
 .PHONY: check
 check: lint types layers  ## lint, types and layers
 

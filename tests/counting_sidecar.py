@@ -70,9 +70,9 @@ class _Counter:
 class CountingSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
     """Counts usage by customer and period, with one hard `limit` for everybody.
 
-    Answers show usage as it was `lag` seconds ago; acknowledgements do not lag. `faults`
-    are those of the next reports, one each. With `period` there is a usage period of a
-    month that began then, and reports count in the month of their timestamp.
+    Answers show usage as it was `lag` seconds ago; acknowledgements do not lag.
+    `faults` are those of the next reports, one each. With `period` there is a usage
+    period of a month that began then, and reports count in the month of their time.
     """
 
     def __init__(
@@ -169,6 +169,7 @@ class CountingSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
                 if event.idempotency_key in self.events:
                     self.event_repeats += 1
                 self.events[event.idempotency_key] = request
+            self.on_applied()
             self._fail_after(fault, context)
         return Empty()
 
@@ -179,7 +180,7 @@ class CountingSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
             fault = self.faults.popleft() if self.faults else None
             self._fail_before(fault, context)
             found = [self._count(request) for request in requests]
-        self.on_applied()
+            self.on_applied()
         self._fail_after(fault, context)
         return found
 
@@ -220,8 +221,9 @@ class CountingSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
 
     # Its life
 
-    def start(self) -> None:
+    def start(self, port: int = 0) -> None:
         """Listen; on the same port as before, if it was there already."""
+        self._port = port or self._port
         server = grpc.server(
             ThreadPoolExecutor(max_workers=16), options=[("grpc.so_reuseport", 0)]
         )

@@ -16,6 +16,7 @@ from stigg_guard.metering.holds.base import (
     GiveBack,
     HoldsUnavailable,
     Keep,
+    Mode,
     Peek,
     Place,
     Settle,
@@ -39,6 +40,7 @@ from stigg_guard.steps import (
     Call,
     Ground,
     Hold,
+    InTransaction,
     Outcome,
     Pause,
     Report,
@@ -55,6 +57,9 @@ Fate: TypeAlias = Literal["acknowledged", "stored", "parked", "dropped"]
 """What became of a measurement; `dropped` is logged in full."""
 
 UNMETERED_METHODS: Final = frozenset({"HEAD", "OPTIONS"})
+
+UNTIL_COMMITTED: Final = 30.0
+"""Seconds that units stay held for a row that is not committed yet."""
 
 
 def room_flow(
@@ -160,7 +165,9 @@ def _stream_flow(
     )
     is_complete = yield Stream(meters)
     for item, meter in zip(late, meters, strict=True):
-        if meter.units_of is not None:
+        if meter.error is not None:
+            yield from _unmeasured(item, meter.error, ground)
+        elif meter.units_of is not None:
             yield from measure_flow(item, outcome, scope, ground, sent=meter.units)
         elif is_complete:
             yield from measure_flow(item, outcome, scope, ground)
@@ -184,16 +191,23 @@ def measure_flow(
     try:
         measurement = yield from _measured(item, outcome, scope, sent)
     except Exception as error:
-        ground.happened("dropped", item.decision, f"it cannot be measured: {error!r}")
-        yield from give_back(item)
+        yield from _unmeasured(item, error, ground)
         return
     if measurement.value == 0 and measurement.update == "delta":
         yield from give_back(item)
         return
     ground.happened("measured", measurement)
     yield from deliver_flow(measurement, item, ground)
+    scope.measurements.append(measurement)
     scope.answers.clear()
     scope.taken.clear()
+
+
+def _unmeasured(
+    item: Promise, error: Exception, ground: Ground
+) -> Generator[Step, Any, None]:
+    ground.happened("dropped", item.decision, f"it cannot be measured: {error!r}")
+    yield from give_back(item)
 
 
 def _measured(
@@ -282,26 +296,45 @@ def deliver_flow(
         period=None if item.want is None else item.want.period,
         on_ambiguous=ground.terms.on_ambiguous,
     )
-    if item.goes_directly and item.spec.delivery == "acknowledged":
+    is_in_transaction = ground.follows_transactions and (yield InTransaction())
+    goes_directly = item.goes_directly and not is_in_transaction
+    if goes_directly and item.spec.delivery == "acknowledged":
         reply = yield from _report(row, ground)
         if isinstance(reply, Acknowledged):
             yield from _settled(item, measurement, reply, ground)
             return "acknowledged"
         row = rejected(row, reply)
+    return (yield from _keep_flow(row, item, ground, is_in_transaction))
+
+
+def _keep_flow(
+    row: NewRow, item: Promise, ground: Ground, is_in_transaction: bool
+) -> Generator[Step, Any, Fate]:
+    """Store a row; its hold stays until the outbox has delivered it.
+
+    A transaction may be rolled back, which nobody is told: until it is committed, the
+    hold is one that runs out.
+    """
+    place, measurement = item.place, row.measurement
+    if place is None or not item.is_held:
+        return (yield from _store_flow(row, ground))
+    keep = Keep(
+        place=place,
+        key=item.key,
+        units=None if measurement.update == "set" else max(0.0, measurement.value),
+        mode="open",
+        lease=UNTIL_COMMITTED,
+        period=row.period,
+    )
+    yield Hold(keep)
     fate = yield from _store_flow(row, ground)
-    if fate != "dropped" and item.is_held and item.place is not None:
-        units = None if measurement.update == "set" else max(0.0, measurement.value)
-        # It stays until the outbox has delivered it.
-        item.is_held = False
-        yield Hold(
-            Keep(
-                place=item.place,
-                key=item.key,
-                units=units,
-                mode="doubtful" if row.doubtful else "stored",
-                period=row.period,
-            )
-        )
+    if fate == "dropped":
+        return fate
+    item.is_held = False
+    if not is_in_transaction:
+        # Its worker may have ended the hold by now: no units are held again.
+        mode: Mode = "doubtful" if row.doubtful else "stored"
+        yield Hold(replace(keep, units=None, mode=mode))
     return fate
 
 

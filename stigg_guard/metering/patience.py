@@ -16,7 +16,7 @@ _LONGEST: Final = 0.2
 
 
 class Patience:
-    """One request's waiting time, `wait` seconds in all, however often it is used up."""
+    """One request's waiting time: `wait` seconds in all, however often it tries."""
 
     __slots__ = ("_clock", "_pause", "_until", "_wait")
 

@@ -27,6 +27,7 @@ from stigg_guard.metering.holds.base import (
     Take,
     Taken,
 )
+from stigg_guard.metering.holds.elsewhere import HoldsElsewhere
 from stigg_guard.metering.holds.memory import AsyncMemoryHolds, MemoryHolds
 from stigg_guard.metering.outbox.base import Outbox, OutboxUnavailable
 from stigg_guard.metering.outbox.locations import open_outbox
@@ -155,11 +156,13 @@ class Stores:
             case Take() if isinstance(reply, Taken) and reply.granted:
                 for want in op.wants:
                     renewals.add(want.place, want.key, want.units, want.period)
-            case Settle() | Keep():
-                renewals.drop(op.key)
+            case Settle():
+                renewals.drop(op.place, op.key)
+            case Keep():
+                renewals.drop(op.place, op.key, ended=False)
             case GiveBack():
                 for key in op.keys:
-                    renewals.drop(key)
+                    renewals.drop(op.place, key)
             case _:
                 pass
 
@@ -184,6 +187,11 @@ class Stores:
         if settings.outbox.partition(":")[0] in _REDIS:
             options["prefix"] = settings.redis_prefix
         return open_outbox(settings.outbox, **options)
+
+    @property
+    def follows_transactions(self) -> bool:
+        """Whether the outbox stores in a transaction of its caller's thread."""
+        return self._outbox is not None and self._outbox.in_callers_thread
 
     @property
     def has_started(self) -> bool:
@@ -214,22 +222,25 @@ class Stores:
 
     def _stored_by_commit(self, rows: list[NewRow]) -> None:
         for row in rows:
-            self.keep(row)
+            # Another process may have delivered it: no units are held again.
+            self.keep(row, units=None)
         self.wake()
 
     def _restore(self, outbox: Outbox) -> None:
         try:
             for row in outbox.waiting():
-                self.keep(row)
+                self.keep(row, units=held_units(row.measurement))
         except OutboxUnavailable as error:
             _logger.warning("What waits in the outbox is not held again: %s", error)
 
-    def keep(self, row: Row | NewRow) -> None:
-        """Hold the units of a stored row until it is acknowledged."""
+    def keep(self, row: Row | NewRow, units: float | None) -> None:
+        """Hold the units of a stored row until it is acknowledged.
+
+        With None, what it holds stays held.
+        """
         place = place_of(row.measurement)
         if place is None or not row.is_held:
             return
-        units = held_units(row.measurement)
         self.perform(
             Keep(
                 place=place,
@@ -278,18 +289,18 @@ class Stores:
         if self._settings.outbox_worker or not self.outbox.is_durable:
             self._deliverer.wake()
 
-    def _make_worker(self) -> Worker:
+    def _make_worker(self, holds: Holds | None = None) -> Worker:
         return Worker(
             outbox=self.outbox,
             report=self._make_report(),
-            holds=self.holds,
+            holds=self.holds if holds is None else holds,
             terms=self.terms,
             happened=self._happened,
         )
 
     def worker(self) -> Worker:
-        """A worker of its own, for a command."""
-        return self._make_worker()
+        """A worker of its own, for a command; holds in memory are other processes'."""
+        return self._make_worker(HoldsElsewhere() if self.is_instant else self.holds)
 
     def store(self, row: NewRow) -> None:
         """Store a row, from a thread; waits for room in a full queue if told to."""
@@ -333,7 +344,7 @@ class Stores:
         self._stored(row)
 
     def _stored(self, row: NewRow) -> None:
-        if row.is_held:
+        if row.is_held and not self.follows_transactions:
             self.note_kept(row)
         if row.state == "pending":
             self.wake()
@@ -355,7 +366,7 @@ class Stores:
                 self._has_started = False
                 self._outbox = None
         if self._renewals is not None:
-            self._renewals.stop()
+            self._renewals.close()
         if self._holds is not None:
             self._holds.close()
 
