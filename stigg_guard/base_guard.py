@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from stigg_guard.errors import AccessDenied
 from stigg_guard.flow import view_flow
 from stigg_guard.metering.happening import OUTCOMES, Hook
 from stigg_guard.metering.outbox.base import Outbox
+from stigg_guard.metering.stores import Stores
 from stigg_guard.rate_limit import rate_limit_headers
 from stigg_guard.requirement import Need, Requirement, check_choice
 from stigg_guard.settings import Settings
@@ -93,6 +94,11 @@ class BaseGuard:
         return self._core.stores.outbox
 
     @property
+    def stores(self) -> Stores:
+        """Holds, outbox and their deliverer: for commands and adapters."""
+        return self._core.stores
+
+    @property
     def queue_age(self) -> float:
         """Seconds that the oldest undelivered usage has waited; 0 when none waits."""
         oldest = self.outbox.status().oldest_at
@@ -110,7 +116,7 @@ class BaseGuard:
         names = self._core.settings.rate_limit_headers
         if names is None:
             return {}
-        return rate_limit_headers(names, scope.decisions)
+        return rate_limit_headers(names, scope.decisions, scope.measurements)
 
     def _flow(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Flow:
         return view_flow(specs, scope, self._core)
@@ -162,6 +168,23 @@ def outcome_of(
     if status is None:
         return UNFINISHED
     return Outcome(status=status, response=response, is_streamed=is_streamed)
+
+
+def is_metered(ending: tuple[Admission, object]) -> bool:
+    """Whether there may be something to report or to give back."""
+    return any(
+        decision.requirement.metering is not None for decision in ending[0].decisions
+    )
+
+
+def keep_running(work: Coroutine[Any, Any, None]) -> None:
+    """Run it in the background; an event loop alone would forget it."""
+    task = asyncio.ensure_future(work)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+
+
+_running: set[asyncio.Task[None]] = set()
 
 
 def note_stream(scope: RequestScope, admission: Admission, step: object) -> None:

@@ -153,6 +153,11 @@ class GuardCore:
         """How metering works in this application."""
         return self.stores.terms
 
+    @property
+    def follows_transactions(self) -> bool:
+        """Whether the outbox stores in a transaction of the caller's."""
+        return self.stores.follows_transactions
+
     def reported(self, measurement: Measurement) -> None:
         """Answers under way may be from before: nobody who asks now shares them."""
         self.flights.part(measurement.subject)

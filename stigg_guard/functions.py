@@ -1,13 +1,14 @@
 """Users' functions that want more than the request: by the names of their parameters.
 
 `arguments` is what the view was called with, `result` what it returned, `response` the
-framework's response. When such a function is called lives in `flow`.
+framework's response, `usage` the units. When they are called is said in `flow`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from inspect import Parameter
 from typing import Any, Final
 
 ARGUMENTS: Final = "arguments"
@@ -15,29 +16,37 @@ AFTERWARDS: Final = frozenset({"result", "response", "usage"})
 """What is known only when the view has run."""
 NAMES: Final = AFTERWARDS | {ARGUMENTS}
 
+_POSITIONAL: Final = (
+    Parameter.POSITIONAL_ONLY,
+    Parameter.POSITIONAL_OR_KEYWORD,
+    Parameter.VAR_POSITIONAL,
+)
+
 
 class NamedFunction:
-    """A function of the request, or of nothing, and of some of `NAMES` by name."""
+    """A function of the request, or of nothing, and of some of `NAMES` by name.
 
-    __slots__ = ("function", "names", "takes_request")
+    `request` is the name of the parameter that takes the request; empty when it is
+    given by position, None when the function does not take it.
+    """
+
+    __slots__ = ("function", "names", "request")
 
     def __init__(
-        self,
-        function: Callable[..., Any],
-        names: frozenset[str],
-        *,
-        takes_request: bool,
+        self, function: Callable[..., Any], names: frozenset[str], request: str | None
     ) -> None:
         self.function = function
         self.names = names
-        self.takes_request = takes_request
+        self.request = request
 
     def __call__(self, request: object, **named: object) -> Any:
         """Call it with what it wants; awaitable if it is async."""
         wanted = {name: named[name] for name in self.names}
-        if self.takes_request:
+        if self.request is None:
+            return self.function(**wanted)
+        if not self.request:
             return self.function(request, **wanted)
-        return self.function(**wanted)
+        return self.function(**{self.request: request}, **wanted)
 
     @property
     def is_for_afterwards(self) -> bool:
@@ -46,7 +55,10 @@ class NamedFunction:
 
 
 def named(function: Any) -> Any:
-    """The function itself, or a `NamedFunction` when it wants more than the request."""
+    """The function itself, or a `NamedFunction` when it wants more than the request.
+
+    Raises `TypeError` for one that wants what nobody gives.
+    """
     if not callable(function) or isinstance(function, NamedFunction):
         return function
     try:
@@ -57,12 +69,32 @@ def named(function: Any) -> Any:
     if not names:
         return function
     others = [p for name, p in parameters.items() if name not in NAMES]
-    positional = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    return NamedFunction(function, names, _request_among(others, function))
+
+
+def _request_among(others: Sequence[Parameter], function: object) -> str | None:
+    """How the request is given, among the parameters that are not in `NAMES`.
+
+    What has a default keeps it, unless it is called "request".
+    """
+    needed = [
+        p
+        for p in others
+        if p.name == "request"
+        or p.kind is Parameter.VAR_POSITIONAL
+        or (p.default is Parameter.empty and p.kind is not Parameter.VAR_KEYWORD)
+    ]
+    if not needed:
+        return None
+    if len(needed) == 1 and needed[0].kind in _POSITIONAL:
+        by_keyword = needed[0].kind is Parameter.POSITIONAL_OR_KEYWORD
+        return needed[0].name if by_keyword else ""
+    if len(needed) == 1 and needed[0].name == "request":
+        return "request"
+    raise TypeError(
+        f"{function!r} takes {', '.join(p.name for p in needed)}; give a function of"
+        f" the request, and by name of {', '.join(sorted(NAMES))}."
     )
-    takes_request = any(p.kind in positional for p in others)
-    return NamedFunction(function, names, takes_request=takes_request)
 
 
 def is_for_afterwards(function: object) -> bool:

@@ -18,6 +18,8 @@ from stigg_guard.base_guard import (
     admitted,
     endings,
     finished,
+    is_metered,
+    keep_running,
     note_stream,
     outcome_of,
 )
@@ -37,6 +39,7 @@ from stigg_guard.steps import (
     Call,
     Flow,
     Hold,
+    InTransaction,
     Pause,
     Proceed,
     Report,
@@ -261,6 +264,8 @@ class Guard(BaseGuard):
             return one(self.sidecar.report((step.measurement,)))
         if isinstance(step, Store):
             return stored(self._store, step)
+        if isinstance(step, InTransaction):
+            return self._core.stores.outbox.is_in_transaction()
         assert isinstance(step, Pause)
         time.sleep(step.seconds)
         return None
@@ -370,7 +375,7 @@ class AsyncGuard(BaseGuard):
 
     async def _tell(self, measurement: Measurement, spec: ViewSpec) -> Fate:
         if self._must_start((spec,)):
-            await asyncio.to_thread(self._core.stores.start)
+            await self._start()
         fate: Any = await self._advance(report_flow(measurement, spec, self._core))
         return fate  # type: ignore[no-any-return]
 
@@ -379,7 +384,7 @@ class AsyncGuard(BaseGuard):
     ) -> Admission:
         """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
         if self._must_start(specs):
-            await asyncio.to_thread(self._core.stores.start)
+            await self._start()
         flow = self._flow(specs, scope)
         return admitted(await self._advance(flow), flow, scope)
 
@@ -391,14 +396,35 @@ class AsyncGuard(BaseGuard):
         response: object = None,
         is_streamed: bool = False,
     ) -> None:
-        """Report what the admitted views used, as `Guard.settle`."""
+        """Report what the admitted views used, as `Guard.settle`.
+
+        It is carried out to its end when the caller is cancelled.
+        """
         outcome = outcome_of(status, response, is_streamed=is_streamed)
-        await self._end(scope, endings(scope, outcome))
+        await self._end_all(scope, endings(scope, outcome))
 
     async def finish(self, scope: RequestScope, *, is_complete: bool) -> None:
         """The streamed body has ended, as `Guard.finish`."""
         if scope.streams:
-            await self._end(scope, endings(scope, None, is_complete=is_complete))
+            await self._end_all(scope, endings(scope, None, is_complete=is_complete))
+
+    async def _end_all(
+        self, scope: RequestScope, found: list[tuple[Admission, object]]
+    ) -> None:
+        if not any(map(is_metered, found)):
+            await self._end(scope, found)
+            return
+        ending = asyncio.ensure_future(self._end(scope, found))
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            keep_running(self._end_alone(scope, ending))
+            raise
+
+    async def _end_alone(self, scope: RequestScope, ending: asyncio.Task[None]) -> None:
+        """What is left to do when the request is gone: its body will not be sent."""
+        await asyncio.wait([ending])
+        await self._end(scope, endings(scope, None))
 
     async def _end(
         self, scope: RequestScope, found: list[tuple[Admission, object]]
@@ -473,9 +499,14 @@ class AsyncGuard(BaseGuard):
             return one(await self.sidecar.report((step.measurement,)))
         if isinstance(step, Store):
             return await astored(self._store, step)
+        if isinstance(step, InTransaction):
+            return stores.outbox.is_in_transaction()
         assert isinstance(step, Pause)
         await asyncio.sleep(step.seconds)
         return None
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(self._core.stores.start)
 
     async def _store(self, step: Store) -> None:
         if step.waits:

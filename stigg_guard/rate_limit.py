@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stigg_guard.decision import Decision, Entitlement
+from stigg_guard.metering.measurement import Measurement
 
 NAMES: Final = ("limit", "remaining", "reset", "policy", "state")
 _IETF: Final = {"policy": "RateLimit-Policy", "state": "RateLimit"}
@@ -40,19 +41,26 @@ class _Standing:
 def rate_limit_headers(
     names: Mapping[str, str] | None,
     decisions: Sequence[Decision],
+    measurements: Sequence[Measurement] = (),
     clock: Callable[[], float] = time.time,
 ) -> dict[str, str]:
-    """The headers by `names` for what was decided; empty where nothing is limited.
+    """The headers by `names` for what was decided and used of what is limited.
 
     `names` are header names by `limit`, `remaining`, `reset` (three numbers, of the
     decision of which the least remains) and `policy`, `state` (structured fields, with
-    every metered feature of the request). `reset` is in seconds from now.
+    every metered feature of the request). `reset` is in seconds from now. Empty where
+    nothing is limited.
     """
     if not names:
         return {}
-    found = [s for d in decisions if (s := _standing(d, clock())) is not None]
-    if not found:
+    by_feature: dict[str, _Standing] = {}
+    for decision in decisions:
+        standing = _standing(decision, measurements, clock())
+        if standing is not None:
+            by_feature[standing.feature_id] = standing
+    if not by_feature:
         return {}
+    found = [*by_feature.values()]
     tightest = min(found, key=lambda standing: standing.remaining)
     values: dict[str, str | None] = {
         "limit": str(tightest.limit),
@@ -68,18 +76,23 @@ def rate_limit_headers(
     }
 
 
-def _standing(decision: Decision, now: float) -> _Standing | None:
+def _standing(
+    decision: Decision, measurements: Sequence[Measurement], now: float
+) -> _Standing | None:
     entitlement, feature_id = decision.entitlement, decision.requirement.feature_id
     if entitlement is None or feature_id is None or not _is_limited(entitlement):
         return None
     limit = entitlement.usage_limit or 0
-    taken = decision.requirement.usage if decision.allowed else 0
-    left = limit - (entitlement.current_usage or 0) - (taken or 0)
+    used = entitlement.current_usage or 0
+    for measurement in measurements:
+        if measurement.feature_id == feature_id:
+            change = measurement.value
+            used = change if measurement.update == "set" else max(0, used + change)
     reset = entitlement.resets_at
     return _Standing(
         feature_id=feature_id,
         limit=math.floor(limit),
-        remaining=max(0, math.floor(left)),
+        remaining=max(0, math.floor(limit - used)),
         reset=None if reset is None else max(0, math.ceil(reset.timestamp() - now)),
     )
 

@@ -77,6 +77,11 @@ class Store:
 
 
 @dataclass(slots=True)
+class InTransaction:
+    """Ask whether the outbox would store in a transaction of the caller's."""
+
+
+@dataclass(slots=True)
 class Pause:
     """Wait for some seconds."""
 
@@ -121,11 +126,19 @@ class StreamMeter:
 
     units_of: Callable[[Any], float] | None
     units: float = 0
+    error: Exception | None = None
 
     def sent(self, chunk: Any) -> None:
-        """Count a chunk: bytes, or the item that the view yielded or sent."""
-        if self.units_of is not None:
+        """Count a chunk: bytes, or the text that was sent.
+
+        A function that fails is not called again; it cannot undo what is being sent.
+        """
+        if self.units_of is None or self.error is not None:
+            return
+        try:
             self.units += check_units("streamed", self.units_of(chunk))
+        except Exception as error:
+            self.error = error
 
 
 @dataclass(slots=True)
@@ -136,7 +149,9 @@ class Denied:
     on_denied: OnDenied | None = None
 
 
-Step: TypeAlias = Ask | Call | Report | Hold | Store | Pause | Proceed | Stream
+Step: TypeAlias = (
+    Ask | Call | Report | Hold | Store | InTransaction | Pause | Proceed | Stream
+)
 Flow: TypeAlias = Generator[Step, Any, Any]
 OutcomeName: TypeAlias = Literal[
     "held",
@@ -191,6 +206,15 @@ class Ground(Protocol):
     @property
     def terms(self) -> Terms:
         """How metering works in this application."""
+        ...
+
+    @property
+    def follows_transactions(self) -> bool:
+        """Whether the outbox stores in a transaction of the caller's, if one is open.
+
+        What is used then is stored with it, and never reported before: a rollback
+        could not take that back.
+        """
         ...
 
     def happened(
@@ -251,7 +275,7 @@ class RequestScope:
 
     `request` is what the user's functions are called with, `arguments` and `result`
     what the view was called with and returned. `customer` stands in for the guard's
-    resolver.
+    resolver. `decisions` and `measurements` are what was decided and used so far.
     """
 
     request: object = None
@@ -264,6 +288,7 @@ class RequestScope:
     result: object = None
     admissions: list[Admission] = field(default_factory=list[Admission])
     decisions: list[Decision] = field(default_factory=list[Decision])
+    measurements: list[Measurement] = field(default_factory=list[Measurement])
     streams: list[tuple[Admission, Stream]] = field(
         default_factory=list[tuple[Admission, Stream]]
     )

@@ -54,6 +54,8 @@ class Outbox(ABC):
 
     is_durable: ClassVar[bool] = True
     """Whether stored rows survive the process."""
+    in_callers_thread: ClassVar[bool] = False
+    """Whether `put` takes part in a transaction of the thread that calls it."""
     location: str
     """Where it is, for messages; without passwords."""
     _submitter: ThreadPoolExecutor | None = None
@@ -69,6 +71,10 @@ class Outbox(ABC):
 
         A row whose measurement's key was stored before is left as it is.
         """
+
+    def is_in_transaction(self) -> bool:
+        """Whether this thread has a transaction open that `put` would take part in."""
+        return False
 
     def submit(self, rows: Sequence[NewRow]) -> Future[None]:
         """`put` for callers that must not block; the future ends as `put` would."""
