@@ -332,6 +332,7 @@ def _without_verdict(
     )
     if requirement.metering is None or decision.entitlement is not None:
         return decision
+    entitlement: Entitlement | None
     if decision.source == "fallback" and fallback and fallback.usage_limit is not None:
         entitlement = Entitlement(
             kind="metered",

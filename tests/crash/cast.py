@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,10 @@ class Cast:
         return kinds[self.setup.outbox]
 
     def outbox(self) -> Outbox:
-        """The outbox, as another process sees it."""
+        """The outbox, as another process sees it: this one."""
+        if self.setup.outbox == "django":
+            os.environ.update(self._env)
+            import_module("tests.crash.site")
         return open_outbox(self.location)
 
     def used(self, customer: str) -> list[str]:

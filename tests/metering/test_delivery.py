@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stigg_guard import AccessDenied, Guard, Happening, Subject
-from stigg_guard.metering.outbox.row import Row
+from stigg_guard.metering.measurement import Measurement
+from stigg_guard.metering.outbox.row import NewRow, PutOff, Row
 from stigg_guard.metering.worker import Worker
 from tests.counting_sidecar import CountingSidecar, counting_sidecar
 
@@ -59,21 +63,16 @@ def deliver(guard: Guard) -> None:
 
 def worker_of(guard: Guard) -> Worker:
     worker = guard._core.stores.worker()
-    outbox = guard.outbox
-    claim, finish = outbox.claim, outbox.finish
+    outbox: Any = guard.outbox
+    finish = outbox.finish
 
     def at_once(name: str, results: Any) -> None:
-        from dataclasses import replace
-
-        from stigg_guard.metering.outbox.row import PutOff
-
         finish(
             name,
             [replace(r, due_at=0) if isinstance(r, PutOff) else r for r in results],
         )
 
-    outbox.finish = at_once  # type: ignore[method-assign]
-    assert claim
+    outbox.finish = at_once
     return worker
 
 
@@ -318,9 +317,9 @@ def test_a_person_may_send_a_parked_row_again(
         use(guard)
 
 
-def test_a_cancelled_report_is_kept(sidecar: CountingSidecar, make: Make) -> None:
-    import asyncio
-
+def test_a_report_that_is_cut_by_the_end_of_its_loop_is_kept(
+    sidecar: CountingSidecar, make: Make
+) -> None:
     guard = make().aio
     started = asyncio.Event()
 
@@ -333,7 +332,8 @@ def test_a_cancelled_report_is_kept(sidecar: CountingSidecar, make: Make) -> Non
                 started.set()
                 await asyncio.sleep(3600)
 
-            guard.sidecar.report = slowly  # type: ignore[method-assign]
+            sidecar_of_guard: Any = guard.sidecar
+            sidecar_of_guard.report = slowly
 
     async def run() -> None:
         task = asyncio.create_task(work())
@@ -341,11 +341,43 @@ def test_a_cancelled_report_is_kept(sidecar: CountingSidecar, make: Make) -> Non
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.to_thread(_wait_for, lambda: rows_of(guard.sync))
+
+    asyncio.run(run())
+    _wait_for(lambda: rows_of(guard.sync))
+    deliver(guard.sync)
+    assert sidecar.total() == 1
+
+
+def test_a_report_goes_on_when_its_caller_is_cancelled(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make().aio
+
+    async def work(reporting: asyncio.Event, gone: asyncio.Event) -> None:
+        async with guard.metered(CUSTOMER, FEATURE):
+            sidecar_of_guard: Any = guard.sidecar
+            report = sidecar_of_guard.report
+
+            async def slowly(batch: Any) -> Any:
+                reporting.set()
+                await gone.wait()
+                return await report(batch)
+
+            sidecar_of_guard.report = slowly
+
+    async def run() -> None:
+        reporting, gone = asyncio.Event(), asyncio.Event()
+        task = asyncio.create_task(work(reporting, gone))
+        await reporting.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        gone.set()
+        await asyncio.to_thread(_wait_for, lambda: guard.counts.get("acknowledged"))
         await guard.aclose()
 
     asyncio.run(run())
-    deliver(guard.sync)
+    assert not rows_of(guard.sync)
     assert sidecar.total() == 1
 
 
@@ -439,9 +471,6 @@ def test_queue_age_is_that_of_the_oldest_waiting_usage(
 
 
 def _event_row(number: int) -> Any:
-    from stigg_guard.metering.measurement import Measurement
-    from stigg_guard.metering.outbox.row import NewRow
-
     return NewRow(
         measurement=Measurement(
             subject=CUSTOMER, event="email.sent", dimensions=(("number", number),)
@@ -450,8 +479,6 @@ def _event_row(number: int) -> Any:
 
 
 def _wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    import time
-
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, "it did not come about"

@@ -185,7 +185,8 @@ class Views(RuleBasedStateMachine):
     def step(self) -> int:
         worker = self.guard._core.stores.worker()
         worker.pause = lambda _: None
-        worker.outbox = _AtOnce(self.guard.outbox)
+        at_once: Any = _AtOnce(self.guard.outbox)
+        worker.outbox = at_once
         return worker.step()
 
     def teardown(self) -> None:
