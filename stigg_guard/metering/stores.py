@@ -33,6 +33,8 @@ from stigg_guard.metering.outbox.base import Outbox, OutboxUnavailable
 from stigg_guard.metering.outbox.locations import open_outbox
 from stigg_guard.metering.outbox.memory import MemoryOutbox
 from stigg_guard.metering.outbox.row import NewRow, Row
+from stigg_guard.metering.shutdown import end_orderly_on_sigterm
+from stigg_guard.metering.siblings import siblings
 from stigg_guard.metering.terms import Terms
 from stigg_guard.metering.worker import Happened, Report, Worker, held_units, place_of
 
@@ -45,6 +47,7 @@ _logger = logging.getLogger("stigg_guard")
 MEMORY: Final = "memory"
 _REDIS: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _PAUSE: Final = 0.01
+_LOOKS: Final = 16
 
 
 class Stores:
@@ -78,6 +81,8 @@ class Stores:
         self._renewals: Renewals | None = None
         self._outbox: Outbox | None = None
         self._has_started = False
+        self._takes = 0
+        self._looks_left = _LOOKS if self.is_instant else 0
         self._kept: dict[str, tuple[Place, float, float | None]] = {}
         self._deliverer = Deliverer(self._make_worker, self._tidy)
 
@@ -127,7 +132,25 @@ class Stores:
             return error
         if self._renewals is not None:
             self._renew(op, reply)
+        elif self._looks_left and type(op) is Take:
+            self._look_around()
         return reply
+
+    def _look_around(self) -> None:
+        """Warn, once, when holds in memory are one of several: at the 1st, 2nd, 4th."""
+        self._takes += 1
+        if self._takes & (self._takes - 1):
+            return
+        self._looks_left -= 1
+        others = siblings()
+        if others:
+            self._looks_left = 0
+            _logger.warning(
+                'HOLDS is "memory", and %d processes serve this application: together'
+                " they may grant %d times a limit. Set HOLDS to the URL of a Redis.",
+                others + 1,
+                others + 1,
+            )
 
     async def aperform(self, op: Op) -> object:
         """A step of the holds, from an event loop; an outage is a value.
@@ -286,7 +309,10 @@ class Stores:
 
     def wake(self) -> None:
         """Deliver what was stored; with OUTBOX_WORKER off, that is a command's part."""
-        if self._settings.outbox_worker or not self.outbox.is_durable:
+        is_queue = not self.outbox.is_durable
+        if is_queue and not self._deliverer.is_running:
+            end_orderly_on_sigterm()
+        if self._settings.outbox_worker or is_queue:
             self._deliverer.wake()
 
     def _make_worker(self, holds: Holds | None = None) -> Worker:
