@@ -1,0 +1,213 @@
+"""What metering costs: one request metered in several ways, beside an unmetered one.
+
+Everything is real: a local sidecar in a process of its own, a Redis server, one thread
+that asks. `python -m bench.metering` measures it alone. The outboxes are in `outbox`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Final
+
+from bench.aims import Aim, aim_table
+from bench.processes import server
+from bench.report import table
+from bench.rounds import Figures, Rounds, run_rounds
+from sidecar_client import (
+    GetEntitlementOptions,
+    GetEntitlementRequest,
+    ReportUsageRequest,
+    SyncStigg,
+)
+from stigg_guard import AccessDenied, Guard, Subject, feature
+from tests.redis_server import redis_server
+
+CUSTOMER: Final = Subject("customer-demo-04")
+LIMITED: Final = "feature-07-active-users"
+"""A million of them: a limit that is never reached here."""
+UNLIMITED: Final = "feature-01-templates"
+
+UNMETERED: Final = "unmetered: a check"
+NAIVE: Final = "naive: check, then report"
+NO_HOLD: Final = "metered, nothing to hold"
+MEMORY: Final = "metered, holds in memory"
+REDIS: Final = "metered, holds in Redis"
+PAIR: Final = "two INCR, the round trips alone"
+NAMES: Final = (UNMETERED, NAIVE, NO_HOLD, MEMORY, REDIS, PAIR)
+
+Calls = Callable[[], object]
+
+
+def measure(
+    *, rounds: int, seconds: float, progress: Callable[[str], None]
+) -> tuple[Rounds, int]:
+    """The rounds, and how many calls a request costs that is denied by holds."""
+    with ExitStack() as stack:
+        target = stack.enter_context(server("bench.local_server"))
+        redis = stack.enter_context(redis_server("--appendfsync", "everysec"))
+        options: dict[str, Any] = {"target": target, "timeout": 5, "write_timeout": 5}
+        memory = Guard(**options, holds_wait=0)
+        shared = Guard(**options, holds=redis.url)
+        client = stack.enter_context(SyncStigg(**options))
+        stack.callback(memory.close)
+        stack.callback(shared.close)
+        calls = {
+            UNMETERED: lambda: memory.check(CUSTOMER, feature(LIMITED, usage=1)),
+            NAIVE: lambda: _naive(client),
+            NO_HOLD: lambda: _metered(memory, UNLIMITED),
+            MEMORY: lambda: _metered(memory, LIMITED),
+            REDIS: lambda: _metered(shared, LIMITED),
+            PAIR: _pair(redis.url, stack),
+        }
+        for call in calls.values():
+            _slice(call, 0.2)
+        found = run_rounds(
+            NAMES, rounds, lambda name: _slice(calls[name], seconds), progress
+        )
+        return found, _calls_of_a_crowded_out(memory)
+
+
+def _slice(call: Calls, seconds: float) -> Figures:
+    start, cpu = time.perf_counter(), time.process_time()
+    done = 0
+    while time.perf_counter() - start < seconds:
+        call()
+        done += 1
+    taken = time.perf_counter() - start
+    return {
+        "us": taken / done * 1e6,
+        "cpu": (time.process_time() - cpu) / done * 1e6,
+        "rate": done / taken,
+    }
+
+
+def _naive(client: SyncStigg) -> None:
+    question = GetEntitlementRequest(
+        customer_id=CUSTOMER.customer_id,
+        feature_id=LIMITED,
+        options=GetEntitlementOptions(requested_usage=1),
+    )
+    if client.get_entitlement(question).has_access:
+        client.report_usage(
+            ReportUsageRequest(
+                customer_id=CUSTOMER.customer_id, feature_id=LIMITED, value=1
+            )
+        )
+
+
+def _metered(guard: Guard, feature_id: str) -> None:
+    with guard.metered(CUSTOMER, feature_id):
+        pass
+
+
+def _pair(url: str, stack: ExitStack) -> Calls:
+    from redis import Redis
+
+    client: Any = Redis.from_url(url)  # pyright: ignore[reportUnknownMemberType]
+    stack.callback(client.close)
+
+    def pair() -> None:
+        client.incr("bench")
+        client.incr("bench")
+
+    return pair
+
+
+def _calls_of_a_crowded_out(guard: Guard) -> int:
+    """The questions that a hundred requests ask which only held units keep out."""
+    asked = 0
+    ask = guard.sidecar.ask
+
+    def counting(*key: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return ask(*key)
+
+    with guard.metered(CUSTOMER, LIMITED, value=900_000):
+        _denied(guard)
+        guard.sidecar.ask = counting  # type: ignore[method-assign]
+        for _ in range(100):
+            _denied(guard)
+    return asked
+
+
+def _denied(guard: Guard) -> None:
+    try:
+        with guard.metered(CUSTOMER, LIMITED, value=900_000):
+            raise AssertionError("there was room")
+    except AccessDenied:
+        pass
+
+
+def metering_aims(found: Rounds, crowded: int) -> list[Aim]:
+    """What is aimed at, and whether it was met."""
+    hold = found.ratio(MEMORY, NO_HOLD, "us")
+    naive = found.ratio(MEMORY, NAIVE, "us")
+    pairs = [
+        (each[REDIS]["us"] - each[MEMORY]["us"]) / each[PAIR]["us"]
+        for each in found.rounds
+    ]
+    middle = sorted(pairs)[len(pairs) // 2]
+    return [
+        Aim(
+            what="holds in memory by the same request without a hold",
+            measured=hold.median,
+            bound=1.05,
+            direction="at most",
+            shown=str(hold),
+        ),
+        Aim(
+            what="metered with holds in memory by naive check, then report",
+            measured=naive.median,
+            bound=None,
+            direction="at most",
+            shown=str(naive),
+        ),
+        Aim(
+            what="what holds in Redis add, by a pair of round trips to it",
+            measured=middle,
+            bound=1.0,
+            direction="at most",
+            shown=f"{middle:.2f} [{min(pairs):.2f}..{max(pairs):.2f}]",
+            reason="a step runs a script, an INCR does not",
+        ),
+        Aim(
+            what="calls to the sidecar of 100 requests denied by held units",
+            measured=crowded,
+            bound=0,
+            direction="at most",
+            shown=str(crowded),
+        ),
+    ]
+
+
+def metering_table(found: Rounds) -> str:
+    """The costs of a request as Markdown."""
+    rows = [
+        [
+            name,
+            f"{found.median(name, 'us'):.0f}",
+            f"{found.median(name, 'cpu'):.0f}",
+            str(found.ratio(name, NAIVE, "us")),
+        ]
+        for name in NAMES
+    ]
+    return table(["one request", "µs", "µs of CPU", "by naive"], rows)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.metering")
+    parser.add_argument("--quick", action="store_true", help="few, short slices")
+    quick = parser.parse_args().quick
+    found, crowded = measure(
+        rounds=2 if quick else 8, seconds=0.2 if quick else 0.5, progress=print
+    )
+    print(f"\n{metering_table(found)}\n{aim_table(metering_aims(found, crowded))}")
+
+
+if __name__ == "__main__":
+    main()
