@@ -95,6 +95,11 @@ def check(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether the tables are of this version."""
+    return _version(connection) == VERSION
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Make the tables, or bring them to this version.
 

@@ -31,6 +31,7 @@ Begin: TypeAlias = Literal["BEGIN", "BEGIN IMMEDIATE"]
 Answer = TypeVar("Answer")
 
 TRIES: Final = 3
+SMALLEST: Final = 512
 LARGEST_LOG: Final = 64 * 1024 * 1024
 MAY_PASS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE})
 
@@ -142,18 +143,19 @@ class SqliteFile:
 
     def _open(self) -> sqlite3.Connection:
         with folder_to_oneself(self.path, timeout=self._busy_timeout):
+            _create(self.path)
             try:
                 connection = self._connect()
             except sqlite3.Error as error:
                 if not is_corrupt(error):
                     raise
                 move_aside(self.path, error)
+                _create(self.path)
                 connection = self._connect()
             self._identity = _identity(self.path)
             return connection
 
     def _connect(self) -> sqlite3.Connection:
-        _create(self.path)
         connection = sqlite3.connect(
             self.path,
             timeout=self._busy_timeout,
@@ -163,7 +165,9 @@ class SqliteFile:
         try:
             schema.check(connection, self.path)
             self._use_log(connection)
-            schema.migrate(connection)
+            # Who only reads need not wait for a file that another process has locked.
+            if self._begin != "BEGIN" or not schema.is_current(connection):
+                schema.migrate(connection)
         except sqlite3.Error as error:
             if is_corrupt(error):
                 _keep_for_ever(connection)
@@ -241,6 +245,10 @@ def _create(path: str) -> None:
             f"The outbox {path} is no file; give the path of one, such as"
             f" {os.path.join(path, 'outbox.db')}."
         )
+    # SQLite would take so little for nothing, and write over it.
+    if 0 < os.stat(path).st_size < SMALLEST:
+        move_aside(path, "it is too small to be a database")
+        _create(path)
 
 
 def _identity(path: str) -> tuple[int, int] | None:

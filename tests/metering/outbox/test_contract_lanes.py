@@ -152,6 +152,19 @@ def test_retried_row_comes_before_the_later_ones_of_its_lane(outbox: Outbox) -> 
     assert claimed(outbox, "two") == keys([second, third])
 
 
+def test_retried_row_comes_before_one_that_was_tried_already(
+    outbox: Outbox, clock: Clock
+) -> None:
+    first, second = rows = [usage(), usage()]
+    outbox.put(rows)
+    claimed(outbox)
+    park(outbox, first)
+    put_off(outbox, second, clock())
+    outbox.retry()
+    assert claimed(outbox, "one", most=1) == keys([first])
+    assert claimed(outbox, "two") == []
+
+
 def test_retried_row_does_not_wait_for_a_later_one_in_flight(outbox: Outbox) -> None:
     first, second, third = rows = [usage(), usage(), usage()]
     outbox.put(rows)
