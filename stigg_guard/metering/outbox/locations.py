@@ -14,7 +14,8 @@ from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.outbox.base import Outbox
 from stigg_guard.metering.outbox.memory import MemoryOutbox
 
-REDIS: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+REDIS: Final = ("redis", "rediss", "unix")
+"""Also with "+sentinel" or "+cluster" after them."""
 DJANGO: Final = "stigg_guard_django.outbox.DjangoOutbox"
 CLASS: Final = re.compile(r"(?:\w+\.)+[A-Z]\w*|(?:\w+\.)*\w+:\w+")
 SCHEME: Final = re.compile(r"[a-z][a-z0-9+]*(?=:)")
@@ -54,7 +55,7 @@ def _by_scheme(scheme: str, location: str, options: dict[str, Any]) -> Outbox | 
         return MemoryOutbox(**options)
     if scheme == "sqlite":
         return _sqlite(_sqlite_path(location), options)
-    if scheme in REDIS:
+    if scheme.partition("+")[0] in REDIS:
         module = import_module("stigg_guard.metering.outbox.redis")
         outbox: Outbox = module.RedisOutbox(location, **options)
         return outbox
