@@ -5,6 +5,7 @@ Policy is `flow`'s; what a framework knows better, such as its request, override
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ from stigg_guard.exchange import (
 from stigg_guard.guard import AsyncGuard, Guard
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
-from stigg_guard.steps import RequestScope
+from stigg_guard.steps import RequestScope, Usage
 from stigg_guard.view import CustomerResolver, ViewSpec, in_order
 
 __all__ = [
@@ -34,12 +35,21 @@ __all__ = [
     "Send",
     "StiggGuardMiddleware",
     "guard_from",
+    "usage_from",
 ]
 
 
 def guard_from(scope: Mapping[str, Any]) -> AsyncGuard:
     """The guard of the application that this scope belongs to."""
     return exchange_of(scope).guard
+
+
+def usage_from(scope: Mapping[str, Any], feature_id: str | None = None) -> Usage:
+    """What this request uses; set its `value` to report that, whatever a rule says.
+
+    With the id of a feature, or the name of an event, it is of that alone.
+    """
+    return exchange_of(scope).scope.usage(feature_id or "")
 
 
 class StiggGuardMiddleware:
@@ -95,22 +105,32 @@ class StiggGuardMiddleware:
         exchange = self._begin(scope)
         is_http = scope["type"] == "http"
         watch = _http_send if is_http else _websocket_send
+        is_cut = False
         try:
             specs = self._ruled(scope)
             if specs and exchange.scope.is_preflight:
                 # CORS may be handled inside; a body is nothing that it needs.
                 send = _bodiless_send(send)
             elif specs:
+                exchange.scope.arguments = scope.get("path_params") or {}
                 await exchange.admit(specs, self.connection(scope))
+            if is_http:
+                receive = _watching_receive(exchange, receive)
             await self.app(scope, receive, watch(exchange, send))
+            if not is_http:
+                await exchange.finish()
         except AccessDenied as error:
             if exchange.has_started and not exchange.is_open:
                 raise
             exchange.scope.request = exchange.scope.request or self.connection(scope)
             await exchange.answer(error, scope, receive, send)
+        except asyncio.CancelledError:
+            is_cut = True
+            raise
         finally:
             await exchange.settle(None)
-            exchange.scope.request = None  # the scope holds the exchange: no cycle
+            if not is_cut:  # else what was begun goes on, and needs the request
+                exchange.forget()
 
     def _begin(self, scope: Scope) -> Exchange:
         method = scope.get("method", "GET").upper()
@@ -177,24 +197,44 @@ def _bodiless_send(send: Send) -> Send:
 
 def _http_send(exchange: Exchange, send: Send) -> Send:
     async def settling_send(message: Message) -> None:
-        if not exchange.has_started and message["type"] == "http.response.start":
-            await exchange.start(message["status"])
+        kind = message["type"]
+        if kind == "http.response.start":
+            message = await exchange.start(message["status"], message)
+        elif exchange.scope.streams:
+            if kind == "http.response.body":
+                is_last = not message.get("more_body", False)
+                await exchange.sent(message.get("body", b""), is_last=is_last)
+            elif kind == "http.response.pathsend":
+                await exchange.finish()  # the server sends a file by itself
         await send(message)
 
     return settling_send
 
 
+def _watching_receive(exchange: Exchange, receive: Receive) -> Receive:
+    async def watching_receive() -> Message:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            exchange.is_gone = True
+        return message
+
+    return watching_receive
+
+
 def _websocket_send(exchange: Exchange, send: Send) -> Send:
     async def settling_send(message: Message) -> None:
         kind = message["type"]
-        if kind == "websocket.accept":
-            await exchange.start(200)
+        if kind == "websocket.send":
+            if exchange.scope.streams:
+                await exchange.sent(message.get("bytes") or message.get("text") or "")
+        elif kind == "websocket.accept":
+            message = await exchange.start(200, message)
             exchange.is_open = True
         elif kind == "websocket.close":
             exchange.is_open = False
-            await exchange.start(None)
+            await exchange.start(None, message)
         elif kind == "websocket.http.response.start":
-            await exchange.start(message["status"])
+            message = await exchange.start(message["status"], message)
         await send(message)
 
     return settling_send

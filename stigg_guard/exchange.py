@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, cast
 from stigg_guard.denial import Denial
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import AsyncGuard
+from stigg_guard.response_start import ResponseStart, missing
 from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
 
@@ -33,13 +34,15 @@ POLICY_VIOLATION: Final = 1008
 class Exchange:
     """One request or WebSocket on its way through: its guard and what it knows.
 
-    `has_started` once the response began, `is_open` while a WebSocket is accepted.
+    `has_started` once the response began, `is_open` while a WebSocket is accepted,
+    `is_gone` once the client is known to have left.
     """
 
     guard: AsyncGuard
     scope: RequestScope
     has_started: bool = False
     is_open: bool = False
+    is_gone: bool = False
 
     async def admit(self, specs: tuple[ViewSpec, ...], request: object) -> None:
         """Let a view run, or raise `AccessDenied`."""
@@ -55,17 +58,57 @@ class Exchange:
         self.scope.request = request
         if self.has_started:
             self.scope.answers.clear()
+            self.scope.decisions.clear()
+            self.scope.measurements.clear()
 
-    async def start(self, status: int | None) -> None:
-        """Settle what was admitted, once: the response begins with this status."""
-        if not self.has_started:
-            self.has_started = True
-            await self.settle(status)
+    async def start(self, status: int | None, message: Message) -> Message:
+        """Settle what was admitted, once: the response begins with this message.
+
+        What comes back is the message with the headers that tell of limits.
+        """
+        if self.has_started:
+            return message
+        self.has_started = True
+        if self.scope.admissions:
+            start = None if status is None else ResponseStart.of_asgi(message, status)
+            await self.guard.settle(
+                self.scope, status, response=start, is_streamed=True
+            )
+        return message if status is None else self.with_headers(message)
+
+    async def sent(self, chunk: bytes | str, *, is_last: bool = False) -> None:
+        """Count a chunk that is handed to the server now; the last one ends it all."""
+        if chunk and not self.is_gone:
+            self.scope.sent(chunk)
+        if is_last:
+            await self.finish()
+
+    async def finish(self) -> None:
+        """What was streamed has ended, as its sender wanted."""
+        await self.guard.finish(self.scope, is_complete=not self.is_gone)
 
     async def settle(self, status: int | None) -> None:
         """Report what was used; None: the request did not finish."""
-        if self.scope.admissions:
+        if self.scope.admissions or self.scope.streams:
             await self.guard.settle(self.scope, status)
+
+    def with_headers(self, message: Message) -> Message:
+        """The beginning of a response, with the headers that tell of limits."""
+        wanted = self.guard.headers(self.scope)
+        if not wanted:
+            return message
+        own: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
+        added = missing(wanted, (name.decode("latin-1") for name, _ in own))
+        encoded = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in added
+        ]
+        return {**message, "headers": [*own, *encoded]}
+
+    def forget(self) -> None:
+        """Let go of the request, which holds this: no cycle."""
+        self.scope.request = self.scope.result = None
+        self.scope.arguments = {}
 
     async def answer(
         self, error: AccessDenied, scope: Scope, receive: Receive, send: Send
@@ -75,6 +118,8 @@ class Exchange:
         if self.is_open:
             await _close(error, send)
             return
+        self.scope.decisions.append(error.decision)
+        send = self._heading_send(send)
         on_denied = error.on_denied
         if on_denied is None:
             on_denied = self.guard.settings.on_denied
@@ -86,6 +131,14 @@ class Exchange:
             error.decision, accept=header(scope, b"accept"), view=on_denied
         )
         await _send_denial(denial, error, scope, send)
+
+    def _heading_send(self, send: Send) -> Send:
+        async def heading_send(message: Message) -> None:
+            if message["type"].endswith("http.response.start"):
+                message = self.with_headers(message)
+            await send(message)
+
+        return heading_send
 
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.metering.body import MeteredBody
+from stigg_guard.response_start import ResponseStart, missing
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
-from stigg_guard.steps import RequestScope
+from stigg_guard.steps import RequestScope, Usage
 from stigg_guard.view import CustomerResolver
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["Exchange", "StiggGuardMiddleware", "guard_from"]
+__all__ = ["Exchange", "StiggGuardMiddleware", "guard_from", "usage_from"]
 
 KEY: Final = "stigg_guard.exchange"
 """Where the environ carries its `Exchange`; with a dot, as PEP 3333 wants it."""
@@ -75,7 +77,7 @@ class StiggGuardMiddleware:
             chunks = self._app(environ, exchange.start_response)
             if exchange.is_announced:
                 exchange.commit()
-                return chunks
+                return exchange.counted(chunks)
             return _Awaited(chunks, exchange, self._answer, environ)
         except AccessDenied as error:
             return self._answer(error, environ, exchange)
@@ -117,15 +119,16 @@ class StiggGuardMiddleware:
         wanted = self.guard.settings.on_denied
         if error.on_denied is not None:
             wanted = error.on_denied
+        exchange.scope.decisions.append(error.decision)
         if callable(wanted):
             own: WSGIApplication = wanted(environ, error.decision)
-            return own(environ, exchange.forward)
+            return own(environ, exchange.forward_with_headers)
         denial = self.guard.denials.denial(
             error.decision, accept=environ.get("HTTP_ACCEPT"), view=wanted
         )
         body = b"" if environ["REQUEST_METHOD"] == "HEAD" else denial.body
         headers = [*denial.headers.items(), ("Content-Length", str(len(denial.body)))]
-        exchange.forward(_status_line(denial.status), headers)
+        exchange.forward_with_headers(_status_line(denial.status), headers)
         return [body]
 
 
@@ -178,8 +181,37 @@ class Exchange:
             return
         assert self._announced is not None
         status, headers = self._announced
-        self.guard.settle(self.scope, int(status[:3]))
-        self._write = self.forward(status, headers)
+        start = ResponseStart.of_wsgi(status, headers)
+        self.guard.settle(
+            self.scope, start.status_code, response=start, is_streamed=True
+        )
+        self._write = self.forward_with_headers(status, headers)
+
+    def forward_with_headers(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: ExcInfo | None = None,
+        /,
+    ) -> Callable[[bytes], object]:
+        """Tell the server, with the headers that tell of limits."""
+        wanted = self.guard.headers(self.scope)
+        added = missing(wanted, (name for name, _ in headers)) if wanted else []
+        return self.forward(status, [*headers, *added], exc_info)
+
+    def counted(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
+        """The body; it is counted on its way, if it is what is measured."""
+        if not self.scope.streams:
+            return chunks
+        if isinstance(chunks, list | tuple):
+            for chunk in chunks:
+                self.scope.sent(chunk)
+            self._finish(True)
+            return chunks
+        return MeteredBody(chunks, self.scope, self._finish)
+
+    def _finish(self, is_complete: bool) -> None:
+        self.guard.finish(self.scope, is_complete=is_complete)
 
     def abandon(self) -> None:
         """Report nothing: the request did not finish."""
@@ -188,6 +220,7 @@ class Exchange:
     def _commit_and_write(self, data: bytes) -> object:
         self.commit()
         assert self._write is not None
+        self.scope.sent(data)
         return self._write(data)
 
 
@@ -222,7 +255,7 @@ class _Awaited:
             exchange.abandon()
             raise
         exchange.commit()
-        return chain(first, rest)
+        return iter(exchange.counted(chain(first, rest)))
 
     def close(self) -> None:
         """Close what was iterated; a body nobody asked for is abandoned."""
@@ -242,13 +275,26 @@ def _one(rest: Iterator[bytes]) -> Iterator[bytes]:
 
 def guard_from(environ: WSGIEnvironment) -> Guard:
     """The guard of the application that a request is for."""
+    return exchange_of(environ).guard
+
+
+def exchange_of(environ: WSGIEnvironment) -> Exchange:
+    """The exchange that the middleware began, or an error that says how to add it."""
     exchange = environ.get(KEY)
     if not isinstance(exchange, Exchange):
         raise ConfigurationError(
             "this request did not come through stigg_guard; wrap the application:"
             " app = stigg_guard.wsgi.StiggGuardMiddleware(app, guard=guard)."
         )
-    return exchange.guard
+    return exchange
+
+
+def usage_from(environ: WSGIEnvironment, feature_id: str | None = None) -> Usage:
+    """What this request uses; set its `value` to report that, whatever a rule says.
+
+    With the id of a feature, or the name of an event, it is of that alone.
+    """
+    return exchange_of(environ).scope.usage(feature_id or "")
 
 
 def request_scope(

@@ -18,6 +18,7 @@ from stigg_guard_django.views import (  # noqa: E402
     requires_any,
     requires_feature,
 )
+from stigg_guard_django.visit import usage_from  # noqa: E402
 
 __all__ = [
     "AccessDenied",
@@ -28,4 +29,5 @@ __all__ = [
     "requires_all",
     "requires_any",
     "requires_feature",
+    "usage_from",
 ]

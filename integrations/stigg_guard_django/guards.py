@@ -17,14 +17,27 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
 
 from stigg_guard import AsyncGuard, Guard, Settings
-from stigg_guard.steps import Call, Pause, Step
+from stigg_guard.steps import Call, InTransaction, Pause, Step, Store
 
 
 class DjangoAsyncGuard(AsyncGuard):
     """The guard of async views; functions that need the ORM run in Django's thread."""
 
     def _call(self, step: Call) -> object:
-        return call(step.function, step.request)
+        return call(step.function, step.request, **step.named)
+
+    async def _perform(self, step: Step) -> object:
+        if self._is_in_thread(step):
+            return await sync_to_async(self.sync.perform, thread_sensitive=True)(step)
+        return await super()._perform(step)
+
+    def _is_in_thread(self, step: Step) -> bool:
+        """Whether it takes part in the transaction of Django's thread."""
+        is_stored = isinstance(step, Store | InTransaction)
+        return is_stored and self.stores.follows_transactions
+
+    async def _start(self) -> None:
+        await sync_to_async(self.stores.start, thread_sensitive=True)()
 
 
 class WaitingGuard(DjangoAsyncGuard):
@@ -40,7 +53,7 @@ class WaitingGuard(DjangoAsyncGuard):
         return cls._twin_of(guard.sync)
 
     async def _perform(self, step: Step) -> object:
-        if isinstance(step, Pause):
+        if isinstance(step, Pause) or self._is_in_thread(step):
             return await super()._perform(step)
         return self.sync.perform(step)
 
@@ -64,12 +77,12 @@ class Guards:
         return self.waiting if isinstance(request, WSGIRequest) else self.aio
 
 
-async def call(function: Callable[..., Any], *args: object) -> Any:
+async def call(function: Callable[..., Any], *args: object, **named: object) -> Any:
     """Call a user's function from an event loop, sync or async, ORM or not."""
     try:
-        found = function(*args)
+        found = function(*args, **named)
     except SynchronousOnlyOperation:
-        return await sync_to_async(function, thread_sensitive=True)(*args)
+        return await sync_to_async(function, thread_sensitive=True)(*args, **named)
     return await found if inspect.isawaitable(found) else found
 
 

@@ -18,7 +18,8 @@ from stigg_guard.rules import matching
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import is_async
-from stigg_guard_django.visit import aanswer, answer, leave, visit_of
+from stigg_guard_django.settling import asettle, settle
+from stigg_guard_django.visit import aanswer, answer, visit_of
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -61,30 +62,29 @@ class StiggGuardMiddleware:
         return None
 
     def _settled(self, request: HttpRequest) -> HttpResponseBase:
-        visit, status = visit_of(request), None
+        visit = visit_of(request)
         try:
             response: HttpResponseBase = self.get_response(request)
-            status = visit.outcome(response)
-            return response
-        finally:
-            leave(request)
-            if visit.admissions:
-                project_guards().sync.settle(visit, status)
+        except BaseException:
+            settle(project_guards().sync, request, visit, None)
+            raise
+        settle(project_guards().sync, request, visit, response)
+        return response
 
     async def _asettled(self, request: HttpRequest) -> HttpResponseBase:
-        visit, status = visit_of(request), None
+        visit = visit_of(request)
         try:
             response: HttpResponseBase = await self.get_response(request)
-            status = visit.outcome(response)
-            return response
-        finally:
-            leave(request)
-            if visit.admissions:
-                await project_guards().aio.settle(visit, status)
+        except BaseException:
+            await asettle(project_guards().aio, request, visit, None)
+            raise
+        await asettle(project_guards().aio, request, visit, response)
+        return response
 
     def _by_rules(
-        self, request: HttpRequest, view: Callable[..., Any], *_: object
+        self, request: HttpRequest, view: Callable[..., Any], *called_with: Any
     ) -> HttpResponseBase | None:
+        visit_of(request).arguments = called_with[-1]
         specs = _rules_of(request, view)
         try:
             if specs:
@@ -94,8 +94,9 @@ class StiggGuardMiddleware:
         return None
 
     async def _aby_rules(
-        self, request: HttpRequest, view: Callable[..., Any], *_: object
+        self, request: HttpRequest, view: Callable[..., Any], *called_with: Any
     ) -> HttpResponseBase | None:
+        visit_of(request).arguments = called_with[-1]
         specs = _rules_of(request, view)
         try:
             if specs:

@@ -17,7 +17,8 @@ from stigg_guard.decorators import Decorators
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import is_async
-from stigg_guard_django.visit import explain, leave, visit_of
+from stigg_guard_django.settling import asettle, settle, settle_in_transaction
+from stigg_guard_django.visit import explain, visit_of
 
 
 def _guarded(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
@@ -29,22 +30,23 @@ def _sync(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         request = request_among(args, kwargs)
         visit = visit_of(request)
+        visit.arguments = kwargs
         guard = project_guards().sync
         if visit.is_owned:
             guard.admit(specs, visit)
-            return view(*args, **kwargs)
-        visit.is_owned, status = True, None
+            response = visit.result = view(*args, **kwargs)
+            settle_in_transaction(guard, visit, response)
+            return response
+        visit.is_owned, response = True, None
         try:
             guard.admit(specs, visit)
             response = view(*args, **kwargs)
-            status = getattr(response, "status_code", None)
-            return response
         except AccessDenied as error:
             explain(request, error)
             raise
         finally:
-            leave(request)
-            guard.settle(visit, status)
+            settle(guard, request, visit, response)
+        return response
 
     return guarded
 
@@ -54,22 +56,22 @@ def _async(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         request = request_among(args, kwargs)
         visit = visit_of(request)
+        visit.arguments = kwargs
         guard = project_guards().for_async_view(request)
         if visit.is_owned:
             await guard.admit(specs, visit)
-            return await view(*args, **kwargs)
-        visit.is_owned, status = True, None
+            response = visit.result = await view(*args, **kwargs)
+            return response
+        visit.is_owned, response = True, None
         try:
             await guard.admit(specs, visit)
             response = await view(*args, **kwargs)
-            status = getattr(response, "status_code", None)
-            return response
         except AccessDenied as error:
             explain(request, error)
             raise
         finally:
-            leave(request)
-            await guard.settle(visit, status)
+            await asettle(guard, request, visit, response)
+        return response
 
     return guarded
 

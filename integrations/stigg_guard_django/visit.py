@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from stigg_guard import AccessDenied, Guard
-from stigg_guard.steps import RequestScope
+from stigg_guard.steps import RequestScope, Usage
 from stigg_guard.view import OnDenied
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import call
@@ -33,13 +33,15 @@ class Visit(RequestScope):
     is_owned: bool = False
     broke: bool = False
 
-    def outcome(self, response: HttpResponseBase) -> int | None:
+    def outcome(self, response: object) -> int | None:
         """The status to settle with; None when the answer stands for a broken view.
 
         An error of the client, such as `Http404`, is an answer like any other.
         """
-        status = response.status_code
-        return None if self.broke and not 400 <= status < 500 else status
+        status: int | None = getattr(response, "status_code", None)
+        if self.broke and status is not None and not 400 <= status < 500:
+            return None
+        return status
 
 
 def visit_of(request: HttpRequest) -> Visit:
@@ -54,6 +56,16 @@ def visit_of(request: HttpRequest) -> Visit:
             is_preflight=method == "OPTIONS" and preflight in request.META,
         )
     return visit
+
+
+def usage_from(request: HttpRequest, feature_id: str | None = None) -> Usage:
+    """What this request uses; set its `value` to report that, whatever it was to be.
+
+    With the id of a feature, or the name of an event, it is of that alone. Takes the
+    requests of Django REST framework too.
+    """
+    own: HttpRequest = getattr(request, "_request", request)
+    return visit_of(own).usage(feature_id or "")
 
 
 def leave(request: HttpRequest) -> None:
@@ -73,6 +85,7 @@ def explain(request: HttpRequest, error: AccessDenied) -> None:
 
 def answer(request: HttpRequest, error: AccessDenied) -> HttpResponseBase:
     """The response to a denied request, from sync code."""
+    visit_of(request).decisions.append(error.decision)
     guard = project_guards().sync
     on_denied = _on_denied(guard, error)
     if not callable(on_denied):
@@ -85,6 +98,7 @@ def answer(request: HttpRequest, error: AccessDenied) -> HttpResponseBase:
 
 async def aanswer(request: HttpRequest, error: AccessDenied) -> HttpResponseBase:
     """The response to a denied request, from async code."""
+    visit_of(request).decisions.append(error.decision)
     guard = project_guards().sync
     on_denied = _on_denied(guard, error)
     if not callable(on_denied):

@@ -10,7 +10,11 @@ from stigg_guard.extras import require
 
 require("flask", extra="flask", needed_by=__name__)
 
-from stigg_guard_flask.extension import StiggGuard, guard_from  # noqa: E402  # says what is missing
+from stigg_guard_flask.extension import (  # noqa: E402  # says what is missing
+    StiggGuard,
+    guard_from,
+    usage_from,
+)
 from stigg_guard_flask.views import (  # noqa: E402
     meters_usage,
     requires_all,
@@ -27,4 +31,5 @@ __all__ = [
     "requires_all",
     "requires_any",
     "requires_feature",
+    "usage_from",
 ]

@@ -15,10 +15,12 @@ from werkzeug.exceptions import HTTPException
 from stigg_guard.decorators import is_exempt
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import Guard
+from stigg_guard.response_start import missing
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
-from stigg_guard.steps import RequestScope
+from stigg_guard.steps import RequestScope, Usage
 from stigg_guard.view import CustomerResolver
+from stigg_guard_flask.bodies import measure_body
 from stigg_guard_flask.functions import settings_of_request
 
 NAME: Final = "stigg_guard"
@@ -100,14 +102,20 @@ class _Hooks:
             route = request.url_rule.rule
             specs = matching(rules, request.method, request.path, route)
             if specs:
-                self._guard.admit(specs, current_scope())
+                scope = current_scope()
+                scope.arguments = request.view_args or {}
+                self._guard.admit(specs, scope)
         try:
-            return self._dispatch(*context)
+            result = self._dispatch(*context)
         except (HTTPException, AccessDenied):
             raise  # an answer, judged by its status
         except Exception:
-            self.abandon()
+            self.abandon_broken()
             raise
+        scope_so_far = _scope_so_far()
+        if scope_so_far is not None and scope_so_far.result is None:
+            scope_so_far.result = result
+        return result
 
     def _reaches_view(self) -> bool:
         """Whether a view follows: not for 404, 405 and Flask's own OPTIONS."""
@@ -124,22 +132,34 @@ class _Hooks:
         """Let Flask finish the response, then report what was used."""
         response = self._process(*context)
         scope = _scope_so_far()
-        if scope is not None:
-            self._guard.settle(scope, response.status_code)
+        if scope is None:
+            return response
+        status = response.status_code
+        self._guard.settle(scope, status, response=response, is_streamed=True)
+        if scope.streams:
+            measure_body(self._guard, scope, response)
+        wanted = self._guard.headers(scope)
+        response.headers.extend(missing(wanted, response.headers.keys()))
         return response
 
     def abandon(self, _error: BaseException | None = None) -> None:
-        """Report nothing of a request that did not finish."""
+        """Report nothing of a request that did not finish.
+
+        A body that is still to be sent outlives its request, and ends by itself.
+        """
+        scope = _scope_so_far()
+        if scope is not None and scope.admissions:
+            self._guard.settle(scope, None)
+
+    def abandon_broken(self, *_app: Flask, **_about: object) -> None:
+        """Report nothing of a request whose error nobody handled, nor of its body."""
         scope = _scope_so_far()
         if scope is not None:
             self._guard.settle(scope, None)
 
-    def abandon_broken(self, _app: Flask, **_about: object) -> None:
-        """Report nothing of a request whose error nobody handled."""
-        self.abandon()
-
     def answer(self, error: AccessDenied) -> ResponseReturnValue:
         """The HTTP answer to a denied request."""
+        current_scope().decisions.append(error.decision)
         wanted = self._guard.settings.on_denied
         if error.on_denied is not None:
             wanted = error.on_denied
@@ -170,6 +190,14 @@ def guard_from(app: Flask | None = None) -> Guard:
         )
     assert isinstance(guard, Guard)
     return guard
+
+
+def usage_from(feature_id: str | None = None) -> Usage:
+    """What this request uses; set its `value` to report that, whatever it was to be.
+
+    With the id of a feature, or the name of an event, it is of that alone.
+    """
+    return current_scope().usage(feature_id or "")
 
 
 def current_scope() -> RequestScope:

@@ -10,19 +10,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from stigg_guard.functions import NamedFunction
 from stigg_guard.settings import Settings
 from stigg_guard.view import ViewSpec
 
-_IN_A_SPEC = ("customer", "resource", "value", "dimensions", "exempt_when")
+_IN_A_SPEC = (
+    "customer",
+    "resource",
+    "value",
+    "dimensions",
+    "timestamp",
+    "exempt_when",
+)
 
 
 def of_request(name: str, function: Any) -> Any:
     """A function of the request from one of nothing or of the request.
 
-    What is no function stays as it is. Raises `TypeError` for a function that needs
+    What is no function stays as it is, and so does one that takes what it wants by
+    name. Raises `TypeError` for a function that needs
     more than the request.
     """
-    if not callable(function):
+    if not callable(function) or isinstance(function, NamedFunction):
         return function
     try:
         signature = inspect.signature(function)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from flask import current_app
 
 from stigg_guard.decorators import Decorators
+from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
 from stigg_guard_flask.extension import current_scope, guard_from
 from stigg_guard_flask.functions import spec_of_request
@@ -20,22 +21,28 @@ from stigg_guard_flask.functions import spec_of_request
 def _guarded(view: Any, specs: tuple[ViewSpec, ...]) -> Any:
     needed = tuple(spec_of_request(spec) for spec in specs)
 
-    def admit() -> None:
-        guard_from().admit(needed, current_scope())
+    def admit(arguments: dict[str, Any]) -> RequestScope:
+        scope = current_scope()
+        scope.arguments = arguments
+        guard_from().admit(needed, scope)
+        return scope
 
     if iscoroutinefunction(view):
 
         @wraps(view)
         async def guarded_async(*args: Any, **kwargs: Any) -> Any:
-            admit()  # blocks nobody: Flask runs an async view in a loop of its own
-            return await view(*args, **kwargs)
+            # It blocks nobody: Flask runs an async view in a loop of its own.
+            scope = admit(kwargs)
+            result = scope.result = await view(*args, **kwargs)
+            return result
 
         return guarded_async
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        admit()
-        return current_app.ensure_sync(view)(*args, **kwargs)
+        scope = admit(kwargs)
+        result = scope.result = current_app.ensure_sync(view)(*args, **kwargs)
+        return result
 
     return guarded
 

@@ -19,6 +19,7 @@ from stigg_guard_starlette.endpoints import (  # noqa: E402  # says what is miss
 from stigg_guard_starlette.middleware import (  # noqa: E402
     StiggGuardMiddleware,
     guard_from,
+    usage_from,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "requires_all",
     "requires_any",
     "requires_feature",
+    "usage_from",
 ]

@@ -17,8 +17,9 @@ from starlette.requests import HTTPConnection
 
 from stigg_guard.decorators import Decorators
 from stigg_guard.exchange import Exchange
+from stigg_guard.functions import NamedFunction
 from stigg_guard.view import ViewSpec, succeeded
-from stigg_guard_starlette.injection import INJECTED, inject
+from stigg_guard_starlette.injection import INJECTED, inject, wants_arguments
 from stigg_guard_starlette.middleware import exchange_of
 
 Endpoint = Callable[..., Any]
@@ -39,19 +40,20 @@ def wrap(view: Endpoint, specs: Specs) -> Endpoint:
 
 
 def _wrap_async(view: Endpoint, specs: Specs) -> Endpoint:
+    is_late = wants_arguments(specs)
+
     @wraps(view)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
-        exchange: Exchange | None = kwargs.pop(INJECTED, None)
-        if exchange is None:
-            request = _request_among(view, args, kwargs)
-            exchange = exchange_of(request)
-            await exchange.admit(specs, request)
+        exchange, is_admitted = _exchange_among(view, args, kwargs)
+        if not is_admitted or is_late:
+            await exchange.guard.admit(specs, exchange.scope)
         try:
             response = await view(*args, **kwargs)
         except Exception as error:
             if not is_answer(error):
                 await exchange.settle(None)
             raise
+        exchange.scope.result = response
         if exchange.has_started:
             await exchange.settle(200)
         return response
@@ -60,21 +62,21 @@ def _wrap_async(view: Endpoint, specs: Specs) -> Endpoint:
 
 
 def _wrap_sync(view: Endpoint, specs: Specs) -> Endpoint:
+    is_late = wants_arguments(specs)
     needs_loop = any(_asks_async(spec) for spec in specs)
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        exchange: Exchange | None = kwargs.pop(INJECTED, None)
-        if exchange is None:
-            request = _request_among(view, args, kwargs)
-            exchange = exchange_of(request)
-            _admit_in_thread(exchange, specs, request, needs_loop=needs_loop)
+        exchange, is_admitted = _exchange_among(view, args, kwargs)
+        if not is_admitted or is_late:
+            _admit_in_thread(exchange, specs, needs_loop=needs_loop)
         try:
             response = view(*args, **kwargs)
         except Exception as error:
             if not is_answer(error):
                 exchange.guard.sync.settle(exchange.scope, None)
             raise
+        exchange.scope.result = response
         if exchange.has_started:
             exchange.guard.sync.settle(exchange.scope, 200)
         return response
@@ -102,19 +104,34 @@ def _wrap_generator(view: Endpoint) -> Endpoint:
     return guarded
 
 
-def _admit_in_thread(
-    exchange: Exchange, specs: Specs, request: HTTPConnection, *, needs_loop: bool
-) -> None:
+def _admit_in_thread(exchange: Exchange, specs: Specs, *, needs_loop: bool) -> None:
     """Ask from this worker thread; what is asynchronous runs on the server's loop.
 
     An asynchronous resolver may hold on to that loop, as database pools do.
     """
-    exchange.prepare(request)
     scope, guard = exchange.scope, exchange.guard
     if needs_loop or is_async(scope.customer or guard.settings.customer):
         from_thread.run(guard.admit, specs, scope)
     else:
         guard.sync.admit(specs, scope)
+
+
+def _exchange_among(
+    view: Endpoint, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Exchange, bool]:
+    """The exchange, and whether FastAPI's dependency made it ready already.
+
+    It learns what the endpoint is called with.
+    """
+    exchange: Exchange | None = kwargs.pop(INJECTED, None)
+    is_injected = exchange is not None
+    if exchange is None:
+        request = _request_among(view, args, kwargs)
+        exchange = exchange_of(request)
+        exchange.prepare(request)
+    path_params = getattr(exchange.scope.request, "path_params", {})
+    exchange.scope.arguments = {**path_params, **kwargs}
+    return exchange, is_injected
 
 
 def _request_among(
@@ -147,8 +164,13 @@ def is_answer(error: Exception) -> bool:
 
 def is_async(function: object) -> bool:
     """Whether calling this gives a coroutine."""
-    while isinstance(function, partial):
-        function = cast(Any, function).func
+    while True:
+        if isinstance(function, partial):
+            function = cast(Any, function).func
+        elif isinstance(function, NamedFunction):
+            function = function.function
+        else:
+            break
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004  # an object may have one
     )
@@ -160,6 +182,7 @@ def _asks_async(spec: ViewSpec) -> bool:
         spec.resource,
         spec.value,
         spec.dimensions,
+        spec.timestamp,
         spec.exempt_when,
     )
     return any(is_async(function) for function in asked)

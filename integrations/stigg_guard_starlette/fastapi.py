@@ -10,6 +10,7 @@ from typing import Any, ParamSpec
 
 from starlette.requests import HTTPConnection
 
+from stigg_guard.functions import names_of
 from stigg_guard.specs import feature_spec, meter_spec
 from stigg_guard.view import ViewSpec
 from stigg_guard_starlette.endpoints import is_answer
@@ -23,8 +24,12 @@ Dependency = Callable[..., Any]
 
 
 def _metering(specs: tuple[ViewSpec, ...]) -> Dependency:
+    for spec in specs:
+        _check(spec)
+
     async def admit(connection: HTTPConnection) -> AsyncIterator[None]:
         exchange = exchange_of(connection)
+        exchange.scope.arguments = connection.path_params
         await exchange.admit(specs, connection)
         try:
             yield
@@ -34,6 +39,15 @@ def _metering(specs: tuple[ViewSpec, ...]) -> Dependency:
             raise
 
     return admit
+
+
+def _check(spec: ViewSpec) -> None:
+    for function in (spec.value, spec.dimensions, spec.timestamp):
+        if "result" in names_of(function):
+            raise ValueError(
+                "meters() was given a function that takes `result`, which a dependency"
+                " never sees; take `response`, or use @meters_usage on the endpoint."
+            )
 
 
 def _written_as(

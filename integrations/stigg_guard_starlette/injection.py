@@ -15,6 +15,7 @@ from typing import Any, Final
 from starlette.requests import HTTPConnection
 
 from stigg_guard.exchange import Exchange
+from stigg_guard.functions import ARGUMENTS, is_for_afterwards, names_of
 from stigg_guard.view import ViewSpec
 from stigg_guard_starlette.middleware import exchange_of
 
@@ -38,7 +39,8 @@ def inject(
     if signature is None:
         return guarded
     if not _takes_only_connection(signature) and find_spec("fastapi") is not None:
-        signature = _joined(signature, admission(specs))
+        is_late = wants_arguments(specs) and not _yields(view)
+        signature = _joined(signature, preparation if is_late else admission(specs))
     guarded.__signature__ = signature  # type: ignore[attr-defined]
     return guarded
 
@@ -48,10 +50,32 @@ def admission(specs: tuple[ViewSpec, ...]) -> Callable[..., Any]:
 
     async def admit(connection: HTTPConnection) -> Exchange:
         exchange = exchange_of(connection)
+        exchange.scope.arguments = connection.path_params
         await exchange.admit(specs, connection)
         return exchange
 
     return admit
+
+
+async def preparation(connection: HTTPConnection) -> Exchange:
+    """A dependency of endpoints that are guarded when their arguments are known."""
+    exchange = exchange_of(connection)
+    exchange.prepare(connection)
+    return exchange
+
+
+def wants_arguments(specs: tuple[ViewSpec, ...]) -> bool:
+    """Whether the endpoint's arguments decide what is asked before it runs."""
+    return any(
+        ARGUMENTS in names_of(function) and not is_for_afterwards(function)
+        for spec in specs
+        for function in (spec.value, spec.dimensions, spec.timestamp)
+    )
+
+
+def _yields(view: Callable[..., Any]) -> bool:
+    """Whether FastAPI begins the response before it calls the endpoint."""
+    return inspect.isasyncgenfunction(view) or inspect.isgeneratorfunction(view)
 
 
 def _signature(view: Callable[..., Any]) -> Signature | None:

@@ -17,6 +17,7 @@ from stigg_guard import asgi, exchange
 from stigg_guard.decorators import is_exempt
 from stigg_guard.errors import AccessDenied
 from stigg_guard.guard import AsyncGuard
+from stigg_guard.steps import Usage
 
 _HANDLERS = "starlette.exception_handlers"
 """Where Starlette keeps the innermost application's handlers of errors, by type."""
@@ -25,6 +26,14 @@ _HANDLERS = "starlette.exception_handlers"
 def guard_from(request: HTTPConnection) -> AsyncGuard:
     """The application's guard; synchronous endpoints use its `sync`."""
     return exchange_of(request).guard
+
+
+def usage_from(request: HTTPConnection, feature_id: str | None = None) -> Usage:
+    """What this request uses; set its `value` to report that, whatever it was to be.
+
+    With the id of a feature, or the name of an event, it is of that alone.
+    """
+    return exchange_of(request).scope.usage(feature_id or "")
 
 
 def exchange_of(request: HTTPConnection) -> exchange.Exchange:

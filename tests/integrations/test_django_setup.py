@@ -69,6 +69,7 @@ def test_public_names_are_these() -> None:
         "requires_all",
         "requires_any",
         "requires_feature",
+        "usage_from",
     ]
 
 

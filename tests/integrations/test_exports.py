@@ -14,6 +14,7 @@ SHARED = {
     "requires_all",
     "requires_any",
     "requires_feature",
+    "usage_from",
 }
 
 
@@ -37,6 +38,6 @@ def test_fastapi_has_its_dependencies() -> None:
 
 
 @pytest.mark.parametrize("module", ["stigg_guard.asgi", "stigg_guard.wsgi"])
-def test_any_application_has_a_middleware_and_its_guard(module: str) -> None:
+def test_any_application_has_a_middleware_its_guard_and_its_usage(module: str) -> None:
     names = import_module(module).__all__
-    assert {"StiggGuardMiddleware", "guard_from"} <= set(names)
+    assert {"StiggGuardMiddleware", "guard_from", "usage_from"} <= set(names)
