@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Final, TypeAlias
+from importlib import import_module
+from typing import Any, Final, TypeAlias
 
 import pytest
 
@@ -16,6 +17,7 @@ from stigg_guard.metering.outbox.base import Outbox
 from stigg_guard.metering.outbox.memory import MemoryOutbox
 from stigg_guard.metering.outbox.redis import RedisOutbox
 from stigg_guard.metering.outbox.sqlite import SqliteOutbox
+from tests.metering.django.site import KINDS, connected
 from tests.metering.outbox.samples import Clock
 from tests.redis_server import RedisServer, redis_server
 
@@ -45,10 +47,24 @@ def _redis(request: pytest.FixtureRequest, clock: Clock) -> Generator[Outbox]:
     outbox.close()
 
 
+def _django(kind: str) -> Store:
+    """A database of the Django project of the tests."""
+
+    @contextmanager
+    def opened(request: pytest.FixtureRequest, clock: Clock) -> Generator[Outbox]:
+        alias = request.getfixturevalue("django_databases")(kind)
+        module: Any = import_module("stigg_guard_django.outbox")
+        with connected(alias):
+            yield module.DjangoOutbox(alias, clock=clock)
+
+    return opened
+
+
 STORES: Final[dict[str, Store]] = {
     "sqlite": _sqlite,
     "memory": _memory,
     "redis": _redis,
+    **{f"django-{kind}": _django(kind) for kind in KINDS},
 }
 
 
