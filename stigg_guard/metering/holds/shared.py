@@ -1,11 +1,6 @@
-"""Holds that all processes share, put together: a Redis, and what stands in for it.
-
-The parts live beside it; without a Redis there is nothing to put together.
-"""
+"""The hold stores that all processes share, put together for one application."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from stigg_guard.metering.holds.base import AsyncHolds, Holds
 from stigg_guard.metering.holds.memory import MemoryHolds
@@ -13,21 +8,18 @@ from stigg_guard.metering.holds.redis import AsyncRedisHolds, RedisHolds
 from stigg_guard.metering.holds.unavailable import (
     AsyncGuardedHolds,
     GuardedHolds,
+    Policy,
     StandIn,
 )
 
 
 def shared_holds(
-    url: str,
-    *,
-    prefix: str,
-    memory: MemoryHolds,
-    on_unavailable: Literal["memory", "deny"],
+    url: str, *, prefix: str, memory: MemoryHolds, on_unavailable: Policy
 ) -> tuple[Holds, AsyncHolds]:
-    """The holds in a Redis for threads and for event loops, with one stand-in.
+    """The stores for threads and for event loops, over one Redis; nothing connects yet.
 
-    Raises `ConfigurationError` for a URL that cannot be used, and `ImportError` where
-    redis-py is missing.
+    Both are out together, and `memory` stands in for both. Raises `ConfigurationError`
+    for a URL that is none, and `ImportError` with the line to type without redis-py.
     """
     stand_in = StandIn(memory, on_unavailable)
     return (

@@ -32,6 +32,10 @@ class Talk(Generic[Step]):
         """Go on without one."""
         self._go_on(lambda: self._steps.throw(outage))
 
+    def close(self) -> None:
+        """Let the generator clean up: nobody carries out its step."""
+        self._steps.close()
+
     def _go_on(self, resume: Callable[[], Step]) -> None:
         try:
             self.step = resume()
