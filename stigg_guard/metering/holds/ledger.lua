@@ -103,13 +103,17 @@ local function run_out(account)
     for i = 1, #over, 2 do
         local key, ends = over[i], tonumber(over[i + 1])
         local hold = find(account, key)
-        remove(account, key, hold)
-        account.busy_until = math.max(account.busy_until, ends)
-        if hold.mode == 'sending' then
-            hold.mode = 'doubtful'
-            add(account, key, hold, ends + STORED_FOR)
-        elseif hold.mode ~= 'stored' then
-            account.expected = nil
+        if not hold then
+            redis.call('ZREM', account.leases, key)
+        else
+            remove(account, key, hold)
+            account.busy_until = math.max(account.busy_until, ends)
+            if hold.mode == 'sending' then
+                hold.mode = 'doubtful'
+                add(account, key, hold, ends + STORED_FOR)
+            elseif hold.mode ~= 'stored' then
+                account.expected = nil
+            end
         end
     end
 end
@@ -147,7 +151,7 @@ local function save(account)
     local ends = math.max(account.busy_until, account.fenced_until, now)
     if account.holds > 0 then
         local last = redis.call('ZREVRANGE', account.leases, 0, 0, 'WITHSCORES')
-        ends = math.max(ends, tonumber(last[2]), account.doubtful_until)
+        ends = math.max(ends, tonumber(last[2] or now), account.doubtful_until)
     end
     local left = string.format('%d', math.ceil((ends - now + REMEMBERED_FOR) * 1000))
     redis.call('PEXPIRE', account.name, left)

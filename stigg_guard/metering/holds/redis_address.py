@@ -83,6 +83,11 @@ def masked(url: str) -> str:
 
 def _address(url: str, location: str, found: re.Match[str]) -> RedisAddress:
     kind = _KINDS[found["kind"] or ""]
+    if (
+        found["user"] is None
+        and "@" in f"{found['path']}{found['query']}".split("=")[0]
+    ):
+        raise ValueError("a / or ? in the password must be written %2F or %3F")
     scheme, path = found["scheme"], found["path"] or ""
     if kind == "server":
         if scheme != "unix":

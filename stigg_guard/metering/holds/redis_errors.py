@@ -42,8 +42,10 @@ def _cause(error: BaseException) -> str:
             return f"{cause} ({text})" if text else cause
     if any(word in text.lower() for word in _PASSWORD_WORDS):
         return f"{_CAUSES['WRONGPASS']} ({text})"
-    if "authentication required" in text.lower():
+    if type(error).__name__ == "AuthenticationError":
         return f"{_CAUSES['NOAUTH']} ({text})"
+    if "slots are not covered" in text:
+        return f"{_CAUSES['CLUSTERDOWN']} ({text})"
     if "max number of clients" in text.lower():
         return f"it has too many clients; raise its maxclients ({text})"
     if "DB index" in text:

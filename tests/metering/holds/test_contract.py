@@ -509,3 +509,14 @@ def test_a_lifted_fence_can_be_put_up_by_another(store: Store) -> None:
     store.perform(Lift(place=PLACE, token="t", total=None))
 
     assert store.perform(Fence(place=PLACE, token="u", lease=30)) == Standing()
+
+
+def test_an_old_answer_counts_beside_what_a_lost_account_holds(store: Store) -> None:
+    store.perform(Renew(place=PLACE, units=(("a", 2),), lease=30, period=100))
+
+    store.take(want("b", 1, usage=3, is_fresh=False))
+    assert store.standing().counted == 6
+    store.take(want("c", 0, usage=1, is_fresh=False))
+    assert store.standing().counted == 6
+    store.take(want("d", 0, usage=2))
+    assert store.standing().counted == 5
