@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.metering.django.site import KINDS, configure
+from tests.metering.django.site import KINDS, configure, connected
 
 configure()
 
-from django.db import connections  # noqa: E402  # Django is set up above
-
-from stigg_guard_django.models import OutboxRow, OutboxTally  # noqa: E402
-from stigg_guard_django.outbox import DjangoOutbox  # noqa: E402
+from stigg_guard_django.outbox import DjangoOutbox  # noqa: E402  # set up above
 
 
 class Clock:
@@ -39,11 +36,8 @@ def alias(
     request: pytest.FixtureRequest, django_databases: Callable[[str], str]
 ) -> Iterator[str]:
     """A database with empty tables."""
-    alias = django_databases(request.param)
-    yield alias
-    for model in (OutboxRow, OutboxTally):
-        model.objects.using(alias).all().delete()
-    connections[alias].close()
+    with connected(django_databases(request.param)) as alias:
+        yield alias
 
 
 @pytest.fixture

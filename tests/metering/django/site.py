@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
@@ -36,9 +37,22 @@ def database(kind: str) -> Generator[str]:
             entry = sqlite(Path(folder))
         else:
             entry = stack.enter_context(running(_SERVERS[kind])).django
+        if kind == "mariadb":
+            # Its pure driver connects slowly, and closes what a thread left open.
+            entry["CONN_MAX_AGE"] = 60
         stack.enter_context(added(kind, entry))
         call_command("migrate", "stigg_guard", database=kind, verbosity=0)
         yield kind
+
+
+@contextmanager
+def connected(alias: str) -> Generator[str]:
+    """One connection for all that tests do; what one stores is gone after it."""
+    connections[alias].ensure_connection()
+    yield alias
+    for name in ("OutboxRow", "OutboxTally"):
+        model = apps.get_model("stigg_guard", name)
+        model._default_manager.using(alias).all().delete()
 
 
 def sqlite(folder: Path) -> dict[str, object]:
