@@ -64,6 +64,8 @@ class DjangoOutbox(Outbox):
     keys again.
     """
 
+    in_callers_thread = True
+
     def __init__(
         self,
         using: str | None = None,
@@ -113,6 +115,13 @@ class DjangoOutbox(Outbox):
             self._rows.bulk_create(stored, ignore_conflicts=True)
             for callback in self._callbacks:
                 self._tell(callback, [*rows])
+
+    def is_in_transaction(self) -> bool:
+        """Whether this thread has a transaction open, in an `atomic` block or not."""
+        connection = connections[self.alias]
+        if connection.in_atomic_block:
+            return True
+        return connection.connection is not None and not connection.autocommit
 
     def submit(self, rows: Sequence[NewRow]) -> Future[None]:
         """`put` without a thread of its own: a transaction is its thread's.
@@ -228,9 +237,10 @@ class DjangoOutbox(Outbox):
     def release(self, *, ending: bool = False) -> None:
         """Let go of this thread's connection as Django does between two requests.
 
-        Threads that Django does not know call it after each step, so that connections
-        live no longer than `CONN_MAX_AGE` and broken ones are made anew; with `ending`
-        it is closed in any case. Inside a transaction nothing happens.
+        Every call of the outbox does so by itself when it had to connect: connections
+        of threads that Django does not know live no longer than `CONN_MAX_AGE`. With
+        `ending`, for a thread that ends, it is closed in any case. Inside a transaction
+        nothing happens.
         """
         connection = connections[self.alias]
         if connection.in_atomic_block:
@@ -320,11 +330,16 @@ class DjangoOutbox(Outbox):
 
     @contextmanager
     def _asking(self, doing: str) -> Generator[None]:
+        """Errors become `OutboxUnavailable`; a connection made here is let go here."""
+        was_connected = connections[self.alias].connection is not None
         try:
             yield
         except Error as error:
             self.release()
             raise unavailable(doing, self.alias, error) from error
+        finally:
+            if not was_connected:
+                self.release()
 
 
 def _end(future: Future[None], work: Callable[[], None]) -> None:
