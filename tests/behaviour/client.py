@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ class BehaviourClient(ABC):
 
     has_decorators = True
     has_websockets = False
+    has_ended = False
 
     @abstractmethod
     def __init__(self, **settings: Any) -> None: ...
@@ -53,6 +55,16 @@ class BehaviourClient(ABC):
     def handshake(self, path: str, *, customer: str | None = None) -> Response:
         """Try a WebSocket handshake; 101 when it was accepted."""
         raise NotImplementedError(path)
+
+    def serving(self) -> AbstractContextManager[int]:
+        """The application behind a real server; yields its port."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Shut down, once: what waits is sent."""
+        if not self.has_ended:
+            self.has_ended = True
+            self.close()
 
     def close(self) -> None:  # noqa: B027  # not every framework holds something
         """Let go of everything."""

@@ -45,7 +45,7 @@ def build(request: pytest.FixtureRequest) -> Iterator[Build]:
 
     yield make
     for client in built:
-        client.close()
+        client.end()
 
 
 @pytest.fixture

@@ -44,6 +44,10 @@ def meters(feature_id: str, **options: Any) -> Guarded:
     return Guarded(kind="meters_usage", needs=(feature_id,), options=options)
 
 
+def meters_event(event: str, **options: Any) -> Guarded:
+    return Guarded(kind="meters_usage", needs=(), options={"event": event, **options})
+
+
 DOMAIN = "feature-03-custom-domain"
 ANALYTICS = "feature-04-analytics"
 FILE_SIZE = "feature-06-max-file-size"
@@ -68,9 +72,43 @@ def always(*_: object) -> bool:
     return True
 
 
-# Path → its decorators, outermost first. Each view answers JSON {"ok": true} with the
-# status of the query's `status` (200), and raises `ViewBroke` when it has `raise=1`.
-# GET, HEAD, POST and OPTIONS reach every view.
+def tens(chunk: bytes) -> float:
+    """A unit for ten bytes."""
+    return len(chunk) / 10
+
+
+def fives(text: str) -> float:
+    """A unit for five characters."""
+    return len(text) / 5
+
+
+def broken(chunk: bytes) -> float:
+    """A function of a user's that fails."""
+    raise ZeroDivisionError
+
+
+def said_by_response(response: Any) -> float:
+    """What the view wrote into a header of its response."""
+    return float(response.headers["X-Units"])
+
+
+def of_result(result: object) -> float:
+    """Two units for what a view returned."""
+    return 2 if result is not None else 1
+
+
+def of_arguments(arguments: Mapping[str, Any]) -> float:
+    """As many units as the path says."""
+    return float(arguments["number"])
+
+
+def answered(response: Any, usage: float) -> dict[str, int | float | str]:
+    """Dimensions that are known when the view has run."""
+    return {"status": response.status_code, "units": usage}
+
+
+# Path → its decorators, outermost first. Each view does what `behaviour.views` says of
+# the query. GET, HEAD, POST and OPTIONS reach every view.
 ROUTES: Mapping[str, tuple[Guarded, ...]] = {
     "/plain": (),
     "/domain": (requires(DOMAIN),),
@@ -94,7 +132,26 @@ ROUTES: Mapping[str, tuple[Guarded, ...]] = {
     "/hidden": (requires(UNKNOWN, on_denied=404), meters(UNKNOWN, value=100)),
     "/for-one": (requires(DOMAIN, customer=always_within),),
     "/exempt-when": (requires(DOMAIN, exempt_when=always),),
+    "/pair": (meters(TEMPLATES), meters(TEMPLATES)),
+    "/deleted": (meters(TEMPLATES, value=-1),),
+    "/by-response": (meters(TEMPLATES, value=said_by_response),),
+    "/by-result": (meters(TEMPLATES, value=of_result),),
+    "/event": (meters_event("email.sent", dimensions={"kind": "welcome"}),),
+    "/told-event": (meters_event("email.sent", dimensions=answered),),
+    "/both": (meters(TEMPLATES), meters_event("template.made")),
+    "/at-the-start": (meters(TEMPLATES, streamed="start"),),
+    "/at-the-end": (meters(TEMPLATES, streamed="end"),),
+    "/by-what-was-sent": (meters(TEMPLATES, streamed=tens),),
+    "/by-a-broken-function": (meters(TEMPLATES, streamed=broken),),
+    "/streamed-twice": (
+        meters(TEMPLATES, streamed="start"),
+        meters(TEMPLATES, streamed=tens),
+    ),
 }
+
+NUMBERED = "/numbered/<int:number>"
+"""As many templates as the path says, in applications that have decorators."""
+NUMBERED_GUARD = meters(TEMPLATES, value=of_arguments)
 
 RULED = "/ruled/<int:number>"
 """A rule asks for a custom domain here: GET only."""
@@ -102,12 +159,11 @@ RULE_EXEMPT = "/ruled/exempt"
 """Decorated with `guard_exempt`; a rule of its own asks for a custom domain here."""
 WEBSOCKET = "/ws"
 """Asks for a custom domain; accepts, sends "hello" and closes. ASGI only."""
+COUNTED_WEBSOCKET = "/counted-ws"
+"""As `WEBSOCKET`, and metered by what it sends: a unit for five characters."""
+COUNTED_GUARD = meters(TEMPLATES, streamed=fives)
 REQUIRED = "/required"
 """Its view calls `guard.require(subject, "feature-03-custom-domain")` itself."""
-
-
-class ViewBroke(Exception):
-    """What a view raises when it is told to."""
 
 
 def rules() -> tuple[Rule, ...]:

@@ -112,6 +112,97 @@ def test_stacked_decorators_on_a_feature_ask_once(
     assert used(sidecar, WITHIN) == 4
 
 
+def test_view_says_how_much_it_really_used(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/templates?use=2", WITHIN).status == 200
+    assert used(sidecar, WITHIN) == 5
+    assert client.post("/templates?use=0", WITHIN).status == 200
+    assert used(sidecar, WITHIN) == 5
+    assert client.post("/templates", WITHIN).status == 200
+
+
+def test_response_says_how_much_was_used(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/by-response?units=2", WITHIN).status == 200
+    assert used(sidecar, WITHIN) == 5
+
+
+def test_response_that_does_not_say_what_was_used_leaves_and_that_is_logged(
+    client: BehaviourClient, sidecar: LocalSidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, logger="stigg_guard"):
+        assert client.post("/by-response", WITHIN).status == 200
+    assert "it cannot be measured" in caplog.text
+    assert client.post("/three", WITHIN).status == 200
+    assert used(sidecar, WITHIN) == 6
+
+
+def test_result_of_the_view_says_how_much_was_used(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/by-result", WITHIN).status == 200
+    assert used(sidecar, WITHIN) == (5 if client.has_decorators else 4)
+
+
+def test_arguments_of_the_view_say_how_much_is_needed(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    if not client.has_decorators:
+        assert client.post("/three", WITHIN).status == 200
+        return
+    assert client.post("/numbered/4", WITHIN).status == 402
+    assert client.post("/numbered/3", WITHIN).status == 200
+    assert used(sidecar, WITHIN) == 6
+
+
+def test_event_is_reported_without_a_question(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/event", AT_LIMIT).status == 200
+    client.end()
+    assert sidecar.calls == {"ReportEvents": 1}
+    (event,) = sidecar.events
+    assert (event.event_name, event.customer_id) == ("email.sent", AT_LIMIT)
+    assert event.dimensions["kind"].string_value == "welcome"
+
+
+def test_dimensions_of_an_event_may_depend_on_the_response(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/told-event?status=201", WITHIN).status == 201
+    client.end()
+    (event,) = sidecar.events
+    assert event.dimensions["status"].number_value == 201
+    assert event.dimensions["units"].number_value == 1
+
+
+def test_event_needs_a_customer(client: BehaviourClient, sidecar: LocalSidecar) -> None:
+    response = client.post("/event")
+    assert (response.status, response.json["reason"]) == (403, "NO_CUSTOMER")
+    client.end()
+    assert not sidecar.events
+
+
+def test_failed_view_reports_no_event(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/event?status=500", WITHIN).status == 500
+    assert client.post("/event?raise=1", WITHIN).status == 500
+    client.end()
+    assert not sidecar.events
+
+
+def test_view_may_report_usage_and_an_event(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/both", WITHIN).status == 200
+    client.end()
+    assert used(sidecar, WITHIN) == 4
+    assert [event.event_name for event in sidecar.events] == ["template.made"]
+
+
 def test_usage_that_cannot_be_reported_is_logged_and_the_response_leaves(
     build: Build, sidecar: LocalSidecar, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -15,16 +16,19 @@ from stigg_guard.asgi import (
     Send,
     StiggGuardMiddleware,
     guard_from,
+    usage_from,
 )
 from stigg_guard.specs import feature_spec
 from tests.behaviour.frameworks.starlette_ import AsgiTestClient
 from tests.behaviour.routes import (
+    COUNTED_GUARD,
+    COUNTED_WEBSOCKET,
     DOMAIN,
     REQUIRED,
     WEBSOCKET,
-    ViewBroke,
     rules_for_everything,
 )
+from tests.behaviour.views import Told
 
 
 def customer_of(scope: Mapping[str, Any]) -> Subject | None:
@@ -46,13 +50,26 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.send", "text": "hello"})
         await send({"type": "websocket.close", "code": 1000})
     else:
-        await _answer(scope, send)
+        await _answer(scope, receive, send)
 
 
-async def _answer(scope: Scope, send: Send) -> None:
-    query = dict(parse_qsl(scope["query_string"].decode()))
-    if query.get("raise"):
-        raise ViewBroke("as it was told to")
+async def _stream(told: Told, receive: Receive, send: Send) -> None:
+    """As an application does that looks whether anybody is there."""
+    while (await receive()).get("more_body", False):
+        pass
+    gone = asyncio.ensure_future(receive())
+    async for chunk in told.astream():
+        if gone.done():
+            return
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    gone.cancel()
+    await send({"type": "http.response.body"})
+
+
+async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    told = Told.by(dict(parse_qsl(scope["query_string"].decode())))
+    if told.use is not None:
+        usage_from(scope).value = told.use
     if scope["path"] == REQUIRED:
         subject = customer_of(scope)
         assert subject is not None
@@ -61,10 +78,16 @@ async def _answer(scope: Scope, send: Send) -> None:
     await send(
         {
             "type": "http.response.start",
-            "status": int(query.get("status", "200")),
-            "headers": [(b"content-type", b"application/json")],
+            "status": told.status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                *((n.encode(), v.encode()) for n, v in told.headers.items()),
+            ],
         }
     )
+    if told.chunks is not None:
+        await _stream(told, receive, send)
+        return
     await send({"type": "http.response.body", "body": body})
 
 
@@ -74,10 +97,13 @@ class AsgiClient(AsgiTestClient):
     has_decorators = False
 
     def application(self, settings: dict[str, Any]) -> ASGIApp:
-        socket = Rule(path=WEBSOCKET, spec=feature_spec(DOMAIN))
+        sockets = (
+            Rule(path=WEBSOCKET, spec=feature_spec(DOMAIN)),
+            Rule(path=COUNTED_WEBSOCKET, spec=COUNTED_GUARD.spec()),
+        )
         return StiggGuardMiddleware(
             application,
-            rules=(*rules_for_everything(), socket),
+            rules=(*rules_for_everything(), *sockets),
             customer=customer_of,
             **settings,
         )

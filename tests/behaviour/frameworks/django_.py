@@ -5,27 +5,35 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from django.http import HttpRequest, JsonResponse
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.test import AsyncClient, Client, override_settings
 from django.urls import URLPattern, path
 
 import stigg_guard_django
 from stigg_guard import Subject
-from stigg_guard_django import guard_exempt, guard_from
+from stigg_guard_django import guard_exempt, guard_from, usage_from
 from stigg_guard_django.apps import project_guards
 from tests.behaviour.client import BehaviourClient, Response
 from tests.behaviour.routes import (
     DOMAIN,
+    NUMBERED,
+    NUMBERED_GUARD,
     REQUIRED,
     ROUTES,
     RULE_EXEMPT,
     RULED,
     Guarded,
-    ViewBroke,
     rules,
 )
+from tests.behaviour.servers import uvicorn_serving, wsgi_serving
+from tests.behaviour.views import Told, ViewBroke
 from tests.integrations.django_site import configure
 
 configure()
@@ -42,22 +50,37 @@ async def acustomer_of(request: HttpRequest) -> Subject | None:
     return customer_of(request)
 
 
-def view(request: HttpRequest, **_: object) -> JsonResponse:
-    if request.GET.get("raise"):
-        raise ViewBroke
-    return JsonResponse({"ok": True}, status=int(request.GET.get("status", "200")))
+def view(request: HttpRequest, **_: object) -> HttpResponseBase:
+    told = _told(request)
+    if told.chunks is None:
+        return _json(told)
+    return StreamingHttpResponse(told.stream(), status=told.status)
 
 
-async def aview(request: HttpRequest, **_: object) -> JsonResponse:
-    return view(request)
+async def aview(request: HttpRequest, **_: object) -> HttpResponseBase:
+    told = _told(request)
+    if told.chunks is None:
+        return _json(told)
+    return StreamingHttpResponse(told.astream(), status=told.status)
 
 
-def required(request: HttpRequest) -> JsonResponse:
+def _told(request: HttpRequest) -> Told:
+    told = Told.by(request.GET.dict())
+    if told.use is not None:
+        usage_from(request).value = told.use
+    return told
+
+
+def _json(told: Told) -> JsonResponse:
+    return JsonResponse({"ok": True}, status=told.status, headers={**told.headers})
+
+
+def required(request: HttpRequest) -> HttpResponseBase:
     guard_from(request).require(_somebody(request), DOMAIN)
     return view(request)
 
 
-async def arequired(request: HttpRequest) -> JsonResponse:
+async def arequired(request: HttpRequest) -> HttpResponseBase:
     await guard_from(request).aio.require(_somebody(request), DOMAIN)
     return view(request)
 
@@ -74,6 +97,7 @@ def _urlpatterns(make_view: Callable[[], View], required: View) -> list[URLPatte
         *(path(p[1:], _decorated(make_view(), d)) for p, d in ROUTES.items()),
         path(RULE_EXEMPT[1:], exempt),
         path(RULED[1:], make_view()),
+        path(NUMBERED[1:], _decorated(make_view(), (NUMBERED_GUARD,))),
         path(REQUIRED[1:], required),
     ]
 
@@ -87,14 +111,14 @@ def _decorated(view: View, decorators: tuple[Guarded, ...]) -> View:
 
 def _view() -> View:
     # A function of its own: decorators and guard_exempt mark what they stand on.
-    def own(request: HttpRequest, **found: object) -> JsonResponse:
+    def own(request: HttpRequest, **found: object) -> HttpResponseBase:
         return view(request, **found)
 
     return own
 
 
 def _aview() -> View:
-    async def own(request: HttpRequest, **found: object) -> JsonResponse:
+    async def own(request: HttpRequest, **found: object) -> HttpResponseBase:
         return await aview(request, **found)
 
     return own
@@ -142,9 +166,8 @@ class DjangoSyncClient(_DjangoClient):
     urls = SyncUrls
     customer = "customer_of"
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._client = Client(raise_request_exception=False)
+    def serving(self) -> AbstractContextManager[int]:
+        return wsgi_serving(WSGIHandler())
 
     def request(
         self,
@@ -155,7 +178,15 @@ class DjangoSyncClient(_DjangoClient):
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         sent = _headers(customer, headers)
-        return _response(self._client.generic(method, path, headers=sent))
+        client = Client(raise_request_exception=False)  # one serves one thread
+        found = client.generic(method, path, headers=sent)
+        try:
+            body = b"".join(found) if found.streaming else found.content
+        except ViewBroke:
+            return Response(status=500, headers={}, body=b"")
+        finally:
+            found.close()
+        return _response(found, body)
 
 
 class DjangoAsyncClient(_DjangoClient):
@@ -166,7 +197,6 @@ class DjangoAsyncClient(_DjangoClient):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self._client = AsyncClient(raise_request_exception=False)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -179,9 +209,33 @@ class DjangoAsyncClient(_DjangoClient):
         customer: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
+        response: Response = self._run(self._request(method, path, customer, headers))
+        return response
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        customer: str | None,
+        headers: Mapping[str, str] | None,
+    ) -> Response:
         sent = _headers(customer, headers)
-        asked = self._client.generic(method, path, headers=sent)
-        return _response(self._run(asked))
+        client = AsyncClient(raise_request_exception=False)
+        found: Any = await client.generic(method, path, headers=sent)
+        try:
+            body = (
+                b"".join([part async for part in found])
+                if found.streaming
+                else found.content
+            )
+        except ViewBroke:
+            return Response(status=500, headers={}, body=b"")
+        finally:
+            await sync_to_async(found.close)()
+        return _response(found, body)
+
+    def serving(self) -> AbstractContextManager[int]:
+        return uvicorn_serving(ASGIHandler())
 
     def close(self) -> None:
         self._run(project_guards().aio.aclose())
@@ -199,9 +253,9 @@ def _headers(customer: str | None, headers: Mapping[str, str] | None) -> dict[st
     return {**who, **(headers or {})}
 
 
-def _response(found: Any) -> Response:
+def _response(found: Any, body: bytes) -> Response:
     return Response(
         status=found.status_code,
         headers={name.lower(): value for name, value in found.headers.items()},
-        body=found.getvalue(),
+        body=body,
     )

@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request, WebSocket
-from starlette.responses import JSONResponse
+from fastapi import Depends, FastAPI, Request, WebSocket
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp
 
 from stigg_guard import AsyncGuard
-from stigg_guard_starlette import StiggGuardMiddleware, guard_exempt, guard_from
+from stigg_guard_starlette import (
+    StiggGuardMiddleware,
+    guard_exempt,
+    guard_from,
+    usage_from,
+)
 from stigg_guard_starlette.fastapi import requires
 from tests.behaviour.frameworks.starlette_ import (
     AsgiTestClient,
-    answer,
     customer_of,
     greet,
     guarded,
 )
 from tests.behaviour.routes import (
+    COUNTED_GUARD,
+    COUNTED_WEBSOCKET,
     DOMAIN,
+    NUMBERED_GUARD,
     REQUIRED,
     ROUTES,
     RULE_EXEMPT,
     WEBSOCKET,
     rules,
 )
+from tests.behaviour.views import Told
 
 METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
 
 
 def endpoint() -> Any:
-    """An endpoint of its own, which knows its query and nothing else."""
+    """An endpoint of its own, which takes no request of Starlette's."""
 
-    async def view(
-        status: int = 200, fail: Annotated[int, Query(alias="raise")] = 0
-    ) -> JSONResponse:
-        return answer({"status": str(status), "raise": "1" if fail else ""})
+    async def view(tell: Teller) -> Any:
+        return answered(tell())
 
     return view
+
+
+def teller(request: Request) -> Callable[[], Told]:
+    """Tells the endpoint what to do, and sets its usage, when it is called."""
+
+    def tell() -> Told:
+        told = Told.by(request.query_params)
+        if told.use is not None:
+            usage_from(request).value = told.use
+        return told
+
+    return tell
+
+
+Teller = Annotated[Callable[[], Told], Depends(teller)]
+
+
+def answered(told: Told) -> Response:
+    if told.chunks is not None:
+        return StreamingResponse(told.astream(), told.status)
+    return JSONResponse({"ok": True}, told.status, headers={**told.headers})
+
+
+async def numbered(number: int, tell: Teller) -> Any:
+    return answered(tell())
 
 
 async def required(
@@ -67,8 +99,14 @@ class FastapiClient(AsgiTestClient):
             app.add_api_route(path, view, methods=METHODS)
         app.add_api_route(RULE_EXEMPT, guard_exempt(endpoint()), methods=METHODS)
         app.add_api_route("/ruled/{number:int}", endpoint(), methods=METHODS)
+        app.add_api_route(
+            "/numbered/{number}", guarded(numbered, (NUMBERED_GUARD,)), methods=METHODS
+        )
         app.add_api_route(REQUIRED, required, methods=METHODS)
         app.add_api_websocket_route(
             WEBSOCKET, websocket_endpoint, dependencies=[Depends(requires(DOMAIN))]
+        )
+        app.add_api_websocket_route(
+            COUNTED_WEBSOCKET, guarded(websocket_endpoint, (COUNTED_GUARD,))
         )
         return app

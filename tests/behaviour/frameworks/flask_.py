@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Flask, request
@@ -12,6 +13,8 @@ import stigg_guard_flask
 from stigg_guard import Subject
 from tests.behaviour import routes
 from tests.behaviour.client import BehaviourClient, Response
+from tests.behaviour.servers import wsgi_serving
+from tests.behaviour.views import Told, ViewBroke
 
 METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
 
@@ -24,9 +27,12 @@ def customer_of() -> Subject | None:
 
 
 def view(**_: object) -> ResponseReturnValue:
-    if request.args.get("raise"):
-        raise routes.ViewBroke
-    return {"ok": True}, int(request.args.get("status", 200))
+    told = Told.by(request.args)
+    if told.use is not None:
+        stigg_guard_flask.usage_from().value = told.use
+    if told.chunks is None:
+        return {"ok": True}, told.status, {**told.headers}
+    return told.stream(), told.status
 
 
 def required() -> ResponseReturnValue:
@@ -50,6 +56,7 @@ def application(**settings: Any) -> Flask:
     views = {path: decorated(guards) for path, guards in routes.ROUTES.items()}
     views[routes.RULED] = view
     views[routes.REQUIRED] = required
+    views[routes.NUMBERED] = decorated((routes.NUMBERED_GUARD,))
     views[routes.RULE_EXEMPT] = stigg_guard_flask.guard_exempt(lambda: view())
     for path, function in views.items():
         app.add_url_rule(path, path, function, methods=METHODS)
@@ -63,7 +70,6 @@ class FlaskClient(BehaviourClient):
 
     def __init__(self, **settings: Any) -> None:
         self.app = application(**settings)
-        self._client = self.app.test_client()
 
     def request(
         self,
@@ -76,12 +82,20 @@ class FlaskClient(BehaviourClient):
         sent = dict(headers or {})
         if customer is not None:
             sent["X-Customer"] = customer
-        with self._client.open(path, method=method, headers=sent) as answer:
+        client = self.app.test_client()  # one serves one thread
+        with client.open(path, method=method, headers=sent) as answer:
+            try:
+                body = answer.data
+            except ViewBroke:
+                return Response(status=500, headers={}, body=b"")
             return Response(
                 status=answer.status_code,
                 headers={name.lower(): value for name, value in answer.headers},
-                body=answer.data,
+                body=body,
             )
+
+    def serving(self) -> AbstractContextManager[int]:
+        return wsgi_serving(self.app)
 
     def close(self) -> None:
         stigg_guard_flask.guard_from(self.app).close()

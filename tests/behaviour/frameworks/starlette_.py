@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import Response as Response_
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import ASGIApp
@@ -16,18 +18,27 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import stigg_guard_starlette as adapter
 from stigg_guard import Subject
-from stigg_guard_starlette import StiggGuardMiddleware, guard_exempt, guard_from
+from stigg_guard_starlette import (
+    StiggGuardMiddleware,
+    guard_exempt,
+    guard_from,
+    usage_from,
+)
 from tests.behaviour.client import BehaviourClient, Response
 from tests.behaviour.routes import (
+    COUNTED_GUARD,
+    COUNTED_WEBSOCKET,
     DOMAIN,
+    NUMBERED_GUARD,
     REQUIRED,
     ROUTES,
     RULE_EXEMPT,
     WEBSOCKET,
     Guarded,
-    ViewBroke,
     rules,
 )
+from tests.behaviour.servers import uvicorn_serving
+from tests.behaviour.views import Told, ViewBroke
 
 METHODS = ["GET", "POST", "OPTIONS"]
 
@@ -38,22 +49,25 @@ def customer_of(connection: HTTPConnection) -> Subject | None:
     return Subject(customer, connection.headers.get("x-resource")) if customer else None
 
 
-def answer(query: Mapping[str, str]) -> JSONResponse:
+def answer(request: Request) -> Response_:
     """What every view answers, or the error that it raises."""
-    if query.get("raise"):
-        raise ViewBroke("as it was told to")
-    return JSONResponse({"ok": True}, int(query.get("status", "200")))
+    told = Told.by(request.query_params)
+    if told.use is not None:
+        usage_from(request).value = told.use
+    if told.chunks is not None:
+        return StreamingResponse(told.astream(), told.status)
+    return JSONResponse({"ok": True}, told.status, headers={**told.headers})
 
 
-async def plain(request: Request) -> JSONResponse:
-    return answer(request.query_params)
+async def plain(request: Request) -> Response_:
+    return answer(request)
 
 
-async def required(request: Request) -> JSONResponse:
+async def required(request: Request) -> Response_:
     subject = customer_of(request)
     assert subject is not None
     await guard_from(request).require(subject, DOMAIN)
-    return answer(request.query_params)
+    return answer(request)
 
 
 async def greet(websocket: WebSocket) -> None:
@@ -65,8 +79,8 @@ async def greet(websocket: WebSocket) -> None:
 def guarded(view: Any, decorators: tuple[Guarded, ...]) -> Any:
     """A view of its own with its decorators, the outermost first in the list."""
 
-    async def own(request: Request) -> JSONResponse:
-        return answer(request.query_params)
+    async def own(request: Request) -> Response_:
+        return answer(request)
 
     view = own if view is None else view
     for one in reversed(decorators):
@@ -81,8 +95,9 @@ class AsgiTestClient(BehaviourClient):
     has_websockets = True
 
     def __init__(self, **settings: Any) -> None:
+        self.app = self.application(settings)
         self._client = TestClient(
-            self.application(settings),
+            self.app,
             raise_server_exceptions=False,
             follow_redirects=False,
         )
@@ -101,9 +116,12 @@ class AsgiTestClient(BehaviourClient):
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         named = {"X-Customer": customer} if customer else {}
-        answered = self._client.request(
-            method, path, headers={**named, **(headers or {})}
-        )
+        try:
+            answered = self._client.request(
+                method, path, headers={**named, **(headers or {})}
+            )
+        except ViewBroke:  # amid its body
+            return Response(status=500, headers={}, body=b"")
         return Response(
             status=answered.status_code,
             headers=dict(answered.headers),
@@ -126,6 +144,9 @@ class AsgiTestClient(BehaviourClient):
         except WebSocketDisconnect:
             return Response(status=403, headers={}, body=b"")
 
+    def serving(self) -> AbstractContextManager[int]:
+        return uvicorn_serving(self.app)
+
     def close(self) -> None:
         self._client.__exit__()
 
@@ -142,7 +163,13 @@ class StarletteClient(AsgiTestClient):
             Route(RULE_EXEMPT, guard_exempt(guarded(None, ())), methods=METHODS),
             Route("/ruled/{number:int}", plain, methods=METHODS),
             Route(REQUIRED, required, methods=METHODS),
+            Route(
+                "/numbered/{number:int}",
+                guarded(None, (NUMBERED_GUARD,)),
+                methods=METHODS,
+            ),
             WebSocketRoute(WEBSOCKET, adapter.requires_feature(DOMAIN)(greet)),
+            WebSocketRoute(COUNTED_WEBSOCKET, guarded(greet, (COUNTED_GUARD,))),
         ]
         guard = Middleware(
             StiggGuardMiddleware, rules=rules(), customer=customer_of, **settings

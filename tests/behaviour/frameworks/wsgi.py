@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from werkzeug.test import Client
 
 from stigg_guard import Subject
-from stigg_guard.wsgi import StiggGuardMiddleware, guard_from
+from stigg_guard.wsgi import StiggGuardMiddleware, guard_from, usage_from
 from tests.behaviour import routes
 from tests.behaviour.client import BehaviourClient, Response
+from tests.behaviour.servers import wsgi_serving
+from tests.behaviour.views import Told, ViewBroke
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -28,17 +31,19 @@ def customer_of(environ: WSGIEnvironment) -> Subject | None:
 def application(
     environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
-    query = parse_qs(environ["QUERY_STRING"])
-    if "raise" in query:
-        raise routes.ViewBroke
+    told = Told.by(dict(parse_qsl(environ["QUERY_STRING"])))
+    if told.use is not None:
+        usage_from(environ).value = told.use
     if environ["PATH_INFO"] == routes.REQUIRED:
         subject = customer_of(environ)
         assert subject is not None
         guard_from(environ).require(subject, routes.DOMAIN)
-    status = query.get("status", ["200"])[0]
-    start_response(f"{status} Answer", [("Content-Type", "application/json")])
+    headers = [("Content-Type", "application/json"), *told.headers.items()]
+    start_response(f"{told.status} Answer", headers)
     if environ["REQUEST_METHOD"] == "HEAD":
         return []
+    if told.chunks is not None:
+        return told.stream()
     return [json.dumps({"ok": True}).encode()]
 
 
@@ -51,7 +56,6 @@ class WsgiClient(BehaviourClient):
         rules = (*routes.rules_for_everything(), *settings.pop("rules", ()))
         options: dict[str, Any] = {"customer": customer_of, "rules": rules, **settings}
         self.app = StiggGuardMiddleware(application, **options)
-        self._client = Client(self.app)
 
     def request(
         self,
@@ -65,15 +69,17 @@ class WsgiClient(BehaviourClient):
         if customer is not None:
             sent["X-Customer"] = customer
         try:
-            answer = self._client.open(path, method=method, headers=sent)
-        except routes.ViewBroke:
+            with Client(self.app).open(path, method=method, headers=sent) as answer:
+                return Response(
+                    status=answer.status_code,
+                    headers={name.lower(): value for name, value in answer.headers},
+                    body=answer.data,
+                )
+        except ViewBroke:
             return Response(status=500, headers={}, body=b"")
-        with answer:
-            return Response(
-                status=answer.status_code,
-                headers={name.lower(): value for name, value in answer.headers},
-                body=answer.data,
-            )
+
+    def serving(self) -> AbstractContextManager[int]:
+        return wsgi_serving(self.app)
 
     def close(self) -> None:
         self.app.guard.close()

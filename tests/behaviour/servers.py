@@ -1,0 +1,57 @@
+"""Real servers for the suite's applications, in a thread, and clients that hang up."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from werkzeug.serving import make_server
+
+
+@contextmanager
+def uvicorn_serving(app: Any) -> Generator[int]:
+    """An ASGI application behind uvicorn; yields its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@contextmanager
+def wsgi_serving(app: Any) -> Generator[int]:
+    """A WSGI application behind werkzeug's server, a thread per request."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server.log = lambda *_: None  # type: ignore[method-assign]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def hang_up_amid(port: int, path: str, customer: str, *, after: int) -> None:
+    """Ask for a stream, read so many bytes of its body, and hang up."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: testserver\r\nX-Customer: {customer}"
+            "\r\n\r\n".encode()
+        )
+        received = b""
+        while len(received.partition(b"\r\n\r\n")[2]) < after:
+            found = connection.recv(4096)
+            assert found, received
+            received += found
