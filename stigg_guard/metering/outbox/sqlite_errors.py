@@ -30,7 +30,8 @@ ADVICE: Final = {
     ),
     sqlite3.SQLITE_CANTOPEN: (
         "cannot be opened",
-        "give this user the right to write the file and its folder",
+        "mount its disk for writing, and give this user the right to write the file"
+        " and its folder",
     ),
     sqlite3.SQLITE_IOERR: (
         "cannot be used: its disk failed or is read-only",
