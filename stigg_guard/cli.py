@@ -1,25 +1,36 @@
 """The `stigg-guard` command's entry point.
 
-Only the check of its extra lives here; the commands are in `sidecar_client.local`.
+Only the check of its extra lives here; the commands are in `stigg_guard.commands` and
+`sidecar_client.local`.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
-from sidecar_client.local.extra import MissingExtra, require_extra
+from sidecar_client.local.extra import INSTALL, MissingExtra, require_extra
 
 
 def main() -> None:
     """Run the command, or say which packages it needs and exit with 1."""
     try:
-        require_extra()
+        _require_click()
+        from stigg_guard.commands import console
+
+        console.main()
     except MissingExtra as error:
         print(error, file=sys.stderr)  # noqa: T201
         sys.exit(1)
-    from sidecar_client.local.command import stigg_guard
 
-    stigg_guard(prog_name="stigg-guard")
+
+def _require_click() -> None:
+    """All that every command needs; the local sidecar's need more."""
+    if find_spec("click") is not None:
+        return
+    if sys.argv[1:2] == ["outbox"]:
+        raise MissingExtra(f"`stigg-guard outbox` needs click: {INSTALL}")
+    require_extra()
 
 
 if __name__ == "__main__":

@@ -70,8 +70,10 @@ class DecisionMemory:
     ) -> Entitlement | None:
         """What a metered feature's last answer said, whatever it was asked for."""
         entries = self._customers.get(subject.customer_id)
-        entry = entries and entries.get((subject.resource_id, (feature_id,)))
-        if not entry or self._clock() - entry[0] >= self._last_known_for:
+        if entries is None:
+            return None
+        entry = entries.get((subject.resource_id, (feature_id,)))
+        if entry is None or self._clock() - entry[0] >= self._last_known_for:
             return None
         return entry[2].entitlement
 

@@ -74,16 +74,18 @@ def hooks(value: Any) -> Mapping[str, tuple[Any, ...]]:
 
     if not isinstance(value, Mapping):
         raise Wrong('use a mapping, such as {"parked": "billing.alert"}')
-    given: Mapping[Any, Any] = value
+    given: Mapping[Any, Any] = dict(value)  # pyright: ignore[reportUnknownArgumentType]
     found: dict[str, tuple[Any, ...]] = {}
     for name, wanted in given.items():
         if name not in OUTCOMES:
             raise ValueError(
                 f"{name!r} is not an outcome; the outcomes are {', '.join(OUTCOMES)}."
             )
-        several = wanted if isinstance(wanted, list | tuple) else [wanted]
+        several: list[Any] = (
+            list(wanted) if isinstance(wanted, list | tuple) else [wanted]  # pyright: ignore[reportUnknownArgumentType]
+        )
         try:
-            found[name] = tuple(_hook(function(item)) for item in several)  # pyright: ignore[reportUnknownVariableType]
+            found[name] = tuple(_hook(function(item)) for item in several)
         except Wrong as wrong:
             raise ValueError(f'"{name}" is {wanted!r}; {wrong}.') from wrong
     return found
@@ -106,7 +108,7 @@ def rate_limit_headers(value: Any) -> Mapping[str, str] | None:
         return KINDS[value]
     if not isinstance(value, Mapping) or not value:
         raise Wrong('use "ietf", "x-ratelimit" or a mapping of header names')
-    given: Mapping[Any, Any] = value
+    given: Mapping[Any, Any] = dict(value)  # pyright: ignore[reportUnknownArgumentType]
     for name, header in given.items():
         if name not in NAMES:
             raise ValueError(f"{name!r} is not told; use {', '.join(NAMES)}.")

@@ -158,7 +158,11 @@ def _timestamp(timestamp: Any) -> RequestCallable | None:
         found: RequestCallable = named(timestamp)
         return found
     moment = as_moment("timestamp", timestamp)
-    return lambda _request: moment
+
+    def given(_request: object) -> datetime:
+        return moment
+
+    return given
 
 
 def need_spec(

@@ -87,12 +87,15 @@ def _known(place: Place, key: str) -> Want:
 def _moment(decision: Decision) -> datetime:
     """Now, within the usage period that the sidecar judged by.
 
-    Our clock and the sidecar's may disagree about the moment a period begins.
+    Our clock and the sidecar's may disagree about the moment a period begins. One that
+    an old answer told of may be over by now.
     """
     now, entitlement = now_utc(), decision.entitlement
-    if entitlement is None or decision.source != "sidecar":
+    if entitlement is None:
         return now
-    if entitlement.resets_at is not None and now >= entitlement.resets_at:
+    is_over = entitlement.resets_at is not None and now >= entitlement.resets_at
+    if is_over and decision.source == "sidecar":
+        assert entitlement.resets_at is not None
         return entitlement.resets_at - _INSTANT
     if entitlement.period_start is not None and now < entitlement.period_start:
         return entitlement.period_start.astimezone(UTC)

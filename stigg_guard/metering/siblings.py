@@ -10,13 +10,13 @@ from pathlib import Path
 
 
 def siblings() -> int:
-    """How many processes of our parent look like this one; 0 where it cannot be seen.
+    """How many children of our parent look like this one; 0 where it cannot be seen.
 
     That is how servers run their workers, forked or spawned.
     """
     parent = os.getppid()
-    if parent <= 1:
-        return 0
+    if parent <= 1 or "PYTEST_XDIST_WORKER" in os.environ:
+        return 0  # tests in parallel are no servers of one application
     own = _command(os.getpid())
     others = _children(parent) - {os.getpid()}
     return sum(own is not None and _command(other) == own for other in others)

@@ -27,7 +27,7 @@ from stigg_guard.metering.holds.base import (
     Take,
     Taken,
 )
-from stigg_guard.metering.holds.elsewhere import HoldsElsewhere
+from stigg_guard.metering.holds.elsewhere import HoldsAmongOthers, HoldsElsewhere
 from stigg_guard.metering.holds.memory import AsyncMemoryHolds, MemoryHolds
 from stigg_guard.metering.outbox.base import Outbox, OutboxUnavailable
 from stigg_guard.metering.outbox.locations import open_outbox
@@ -59,7 +59,8 @@ class Stores:
         self._settings = settings
         self._make_report = report
         self._happened = happened
-        self._memory = MemoryHolds()
+        self.memory = MemoryHolds()
+        """Holds of this process: all of them, or those of a Redis that is gone."""
         self.is_instant = settings.holds == MEMORY
         """Whether a step of the holds never waits for anything."""
         self.terms = Terms(
@@ -84,7 +85,7 @@ class Stores:
         self._takes = 0
         self._looks_left = _LOOKS if self.is_instant else 0
         self._kept: dict[str, tuple[Place, float, float | None]] = {}
-        self._deliverer = Deliverer(self._make_worker, self._tidy)
+        self._deliverer = Deliverer(self.own_worker, self._tidy)
 
     # What it takes to hold
 
@@ -109,8 +110,8 @@ class Stores:
             if self._holds is not None:
                 return
             if self.is_instant:
-                self._async_holds = AsyncMemoryHolds(self._memory)
-                self._holds = self._memory
+                self._async_holds = AsyncMemoryHolds(self.memory)
+                self._holds = self.memory
                 return
             from stigg_guard.metering.holds.renewal import Renewals
             from stigg_guard.metering.holds.shared import shared_holds
@@ -118,7 +119,7 @@ class Stores:
             holds, async_holds = shared_holds(
                 self._settings.holds,
                 prefix=self._settings.redis_prefix,
-                memory=self._memory,
+                memory=self.memory,
                 on_unavailable=self._settings.holds_on_unavailable,
             )
             self._renewals = Renewals(holds, lease=self._settings.holds_lease)
@@ -291,7 +292,7 @@ class Stores:
         waiting = {r.measurement.key for r in found if r.state != "delivered"}
         for key in keys:
             kept = None if key in waiting else self._kept.pop(key, None)
-            if kept is not None and self._memory.holds(kept[0], key):
+            if kept is not None and self.memory.holds(kept[0], key):
                 self._end(key, *kept)
 
     def _end(self, key: str, place: Place, value: float, period: float | None) -> None:
@@ -315,18 +316,24 @@ class Stores:
         if self._settings.outbox_worker or is_queue:
             self._deliverer.wake()
 
-    def _make_worker(self, holds: Holds | None = None) -> Worker:
+    def own_worker(self) -> Worker:
+        """A worker of this process, which granted what it holds in memory."""
+        if not self.is_instant:
+            return self._worker_with(self.holds)
+        return self._worker_with(HoldsAmongOthers(self.holds, _is_alone))
+
+    def worker(self) -> Worker:
+        """A worker for a command; holds in memory are other processes'."""
+        return self._worker_with(HoldsElsewhere() if self.is_instant else self.holds)
+
+    def _worker_with(self, holds: Holds) -> Worker:
         return Worker(
             outbox=self.outbox,
             report=self._make_report(),
-            holds=self.holds if holds is None else holds,
+            holds=holds,
             terms=self.terms,
             happened=self._happened,
         )
-
-    def worker(self) -> Worker:
-        """A worker of its own, for a command; holds in memory are other processes'."""
-        return self._make_worker(HoldsElsewhere() if self.is_instant else self.holds)
 
     def store(self, row: NewRow) -> None:
         """Store a row, from a thread; waits for room in a full queue if told to."""
@@ -417,6 +424,10 @@ class Stores:
                     outbox.discard([row.id])
         except OutboxUnavailable as error:
             _logger.warning("The outbox was not drained: %s", error)
+
+
+def _is_alone() -> bool:
+    return siblings() == 0
 
 
 def _is_empty(outbox: Outbox) -> bool:

@@ -62,7 +62,7 @@ def deliver(guard: Guard) -> None:
 
 
 def worker_of(guard: Guard) -> Worker:
-    worker = guard._core.stores.worker()
+    worker = guard.stores.own_worker()
     outbox: Any = guard.outbox
     finish = outbox.finish
 
@@ -483,3 +483,17 @@ def _wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < give_up, "it did not come about"
         time.sleep(0.01)
+
+
+def test_processes_that_hold_alone_leave_doubts_to_a_person(
+    sidecar: CountingSidecar, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stigg_guard.metering.stores.siblings", lambda: 3)
+    guard = make()
+    use(guard)
+    sidecar.faults.append("after")
+    use(guard)
+    deliver(guard)
+    (row,) = rows_of(guard)
+    assert row.state == "parked"
+    assert "not known here" in (row.error or "")

@@ -25,7 +25,12 @@ def sidecar() -> Iterator[CountingSidecar]:
 
 
 def guard_of(sidecar: CountingSidecar, **options: Any) -> Guard:
-    settings = {"timeout": 5, "write_timeout": 5, "holds_wait": 0, "drain_timeout": 1}
+    settings: dict[str, Any] = {
+        "timeout": 5,
+        "write_timeout": 5,
+        "holds_wait": 0,
+        "drain_timeout": 1,
+    }
     return Guard(target=sidecar.target, **(settings | options))
 
 
@@ -146,7 +151,7 @@ def test_a_request_waits_for_units_that_are_only_held(
         is_held.wait()
         waiting = pool.submit(guard.metered(CUSTOMER, FEATURE).__enter__)
         while not guard.counts.get("denied") and not waiting.done():
-            if guard._core.crowd(_place()) is not None:
+            if guard._core.crowd(_place()) is not None:  # pyright: ignore[reportPrivateUsage]
                 may_end.set()
         waiting.result(10)
         assert isinstance(failing.exception(), ZeroDivisionError)
@@ -170,8 +175,10 @@ def test_what_is_crowded_is_denied_without_a_call(sidecar: CountingSidecar) -> N
             guard.metered(CUSTOMER, FEATURE).__enter__()
         asked = sidecar.calls["GetEntitlement"]
         for _ in range(5):
-            with pytest.raises(AccessDenied) as found:
+            with pytest.raises(AccessDenied):
                 guard.metered(CUSTOMER, FEATURE).__enter__()
+        with pytest.raises(AccessDenied) as found:
+            guard.metered(CUSTOMER, FEATURE).__enter__()
         assert sidecar.calls["GetEntitlement"] == asked
     assert found.value.decision.entitlement is not None
     assert found.value.decision.entitlement.usage_limit == 6

@@ -18,6 +18,11 @@ from starlette.routing import Route
 import stigg_guard_flask
 import stigg_guard_starlette
 
+
+def customer_of(_request: object) -> str:
+    return "customer-1"
+
+
 OPTIONS: dict[str, Any] = {
     "target": os.environ["TARGET"],
     "timeout": 5,
@@ -26,7 +31,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 flask_app = Flask(__name__)
-stigg_guard_flask.StiggGuard(flask_app, customer=lambda: "customer-1", **OPTIONS)
+stigg_guard_flask.StiggGuard(flask_app, customer=customer_of, **OPTIONS)
 
 
 @flask_app.post("/")
@@ -45,7 +50,7 @@ starlette_app = Starlette(
     middleware=[
         Middleware(
             stigg_guard_starlette.StiggGuardMiddleware,
-            customer=lambda _: "customer-1",
+            customer=customer_of,
             **OPTIONS,
         )
     ],
