@@ -1,0 +1,47 @@
+"""The group `outbox` with its commands, made for a front end.
+
+What each command does is in the file of its name.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from stigg_guard.commands.discard import discard
+from stigg_guard.commands.export import export
+from stigg_guard.commands.failure import Group
+from stigg_guard.commands.listing import list_
+from stigg_guard.commands.retry import retry
+from stigg_guard.commands.run import run
+from stigg_guard.commands.source import Source
+from stigg_guard.commands.status import status
+
+HELP: Final = "Usage that waits to be delivered: deliver it, look at it, decide on it."
+COMMANDS: Final[tuple[click.Command, ...]] = (
+    run,
+    status,
+    list_,
+    retry,
+    discard,
+    export,
+)
+
+
+def outbox_group(source: Source) -> click.Group:
+    """`outbox`, on the guard of a front end."""
+
+    @click.group("outbox", cls=Group, help=HELP)
+    @click.pass_context
+    def outbox(context: click.Context) -> None:
+        context.obj = source
+
+    return with_commands(outbox)
+
+
+def with_commands(outbox: click.Group) -> click.Group:
+    """The group with every command in it."""
+    for command in COMMANDS:
+        outbox.add_command(command)
+    return outbox
