@@ -168,15 +168,21 @@ class Guard(BaseGuard):
         return self._tell(measurement, spec)
 
     def _tell(self, measurement: Measurement, spec: ViewSpec) -> Fate:
-        if self._must_start((spec,)):
-            self._core.stores.start()
+        self.start((spec,))
         fate: Any = self._advance(report_flow(measurement, spec, self._core))
         return fate  # type: ignore[no-any-return]
 
-    def admit(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Admission:
-        """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
+    def start(self, specs: tuple[ViewSpec, ...]) -> None:
+        """Open the outbox if these views need one; `admit` would do so just the same.
+
+        Raises `ConfigurationError` for an outbox that only a person can mend.
+        """
         if self._must_start(specs):
             self._core.stores.start()
+
+    def admit(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Admission:
+        """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
+        self.start(specs)
         flow = self._flow(specs, scope)
         return admitted(self._advance(flow), flow, scope)
 
@@ -374,17 +380,20 @@ class AsyncGuard(BaseGuard):
         return await self._tell(measurement, spec)
 
     async def _tell(self, measurement: Measurement, spec: ViewSpec) -> Fate:
-        if self._must_start((spec,)):
-            await self._start()
+        await self.start((spec,))
         fate: Any = await self._advance(report_flow(measurement, spec, self._core))
         return fate  # type: ignore[no-any-return]
+
+    async def start(self, specs: tuple[ViewSpec, ...]) -> None:
+        """Open the outbox if these views need one, as `Guard.start`."""
+        if self._must_start(specs):
+            await self._start()
 
     async def admit(
         self, specs: tuple[ViewSpec, ...], scope: RequestScope
     ) -> Admission:
         """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
-        if self._must_start(specs):
-            await self._start()
+        await self.start(specs)
         flow = self._flow(specs, scope)
         return admitted(await self._advance(flow), flow, scope)
 

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from stigg_guard import AccessDenied
-from stigg_guard.decorators import is_exempt
+from stigg_guard.decorators import is_exempt, specs_of
 from stigg_guard.rules import matching
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
@@ -85,10 +85,11 @@ class StiggGuardMiddleware:
         self, request: HttpRequest, view: Callable[..., Any], *called_with: Any
     ) -> HttpResponseBase | None:
         visit_of(request).arguments = called_with[-1]
-        specs = _rules_of(request, view)
+        guard, specs = project_guards().sync, _rules_of(request, view)
+        guard.start((*specs, *specs_of(view)))  # outside of the view's transaction
         try:
             if specs:
-                project_guards().sync.admit(specs, visit_of(request))
+                guard.admit(specs, visit_of(request))
         except AccessDenied as error:
             return answer(request, error)
         return None
@@ -97,10 +98,11 @@ class StiggGuardMiddleware:
         self, request: HttpRequest, view: Callable[..., Any], *called_with: Any
     ) -> HttpResponseBase | None:
         visit_of(request).arguments = called_with[-1]
-        specs = _rules_of(request, view)
+        guard, specs = project_guards().aio, _rules_of(request, view)
+        await guard.start((*specs, *specs_of(view)))
         try:
             if specs:
-                await project_guards().aio.admit(specs, visit_of(request))
+                await guard.admit(specs, visit_of(request))
         except AccessDenied as error:
             return await aanswer(request, error)
         return None
