@@ -59,8 +59,8 @@ def boolean(value: Any) -> bool:
     return value
 
 
-def lease(value: Any) -> float:
-    """Seconds that a hold outlives its process: long enough to be renewed in time."""
+def lasting(value: Any) -> float:
+    """Seconds that something stays true: longer than a call takes, at most a day."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Wrong("use a number of seconds")
     if not 1 <= value <= 86_400:

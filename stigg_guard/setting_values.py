@@ -207,7 +207,7 @@ def from_text(key: str, written: str) -> Any:
             ) from error
     if reader is metering_values.boolean:
         return _BOOLEANS.get(written.lower(), written)
-    if reader in (seconds, deadline, count, port, metering_values.lease):
+    if reader in (seconds, deadline, count, port, metering_values.lasting):
         for number in (int, float):
             try:
                 return number(written)
@@ -243,9 +243,9 @@ READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "HOLDS": metering_values.holds,
     "HOLDS_ON_UNAVAILABLE": one_of("memory", "deny"),
     "HOLDS_WAIT": seconds,
-    "HOLDS_LEASE": metering_values.lease,
-    "USAGE_SEEN_WITHIN": seconds,
-    "EVENTS_SEEN_WITHIN": seconds,
+    "HOLDS_LEASE": metering_values.lasting,
+    "USAGE_SEEN_WITHIN": metering_values.lasting,
+    "EVENTS_SEEN_WITHIN": metering_values.lasting,
     "OUTBOX": metering_values.outbox,
     "OUTBOX_SYNCHRONOUS": one_of("full", "normal"),
     "OUTBOX_WORKER": metering_values.boolean,
