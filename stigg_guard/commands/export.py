@@ -64,7 +64,7 @@ def export(
         with _standard_output() as file:
             write(file, rows)
         return
-    with _readable_trouble(output), _written(output, force=force) as file:
+    with _readable_trouble(output), written(output, force=force) as file:
         count = write(file, rows)
     click.echo(f"{counted(count, 'row')} written to {printable(output)}.", err=True)
 
@@ -138,7 +138,7 @@ def _readable_trouble(path: str) -> Generator[None]:
 
 
 @contextmanager
-def _written(path: str, *, force: bool) -> Generator[IO[str]]:
+def written(path: str, *, force: bool) -> Generator[IO[str]]:
     """A file, for its owner only, that has its name once all of it is written."""
     goal = os.path.realpath(path)
     descriptor, unfinished = tempfile.mkstemp(

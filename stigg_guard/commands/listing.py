@@ -22,8 +22,11 @@ from stigg_guard.metering.outbox.row import Row, State
 
 WIDTH: Final = 100
 _TITLES: Final = ("id", "state", "age", "tries", "customer", "feature/event", "value")
-# The most that customers, features and values take; ids are shown whole.
+# The most that these take; ids are shown whole, for they are typed again.
 _MOST: Final = {"customer": 16, "feature/event": 20, "value": 12}
+# What gives way, and down to how much, where ids are long.
+_LEAST: Final = {"feature/event": 13, "customer": 8, "value": 6}
+_ERROR: Final = 16
 
 
 @click.command("list", cls=Command)
@@ -76,19 +79,27 @@ def _table(rows: Sequence[Row]) -> Iterable[str]:
     if not rows:
         return
     now = time.time()
-    cells = [_cells(row, now) for row in rows]
-    widths = [
-        min(_MOST.get(title, WIDTH), max(columns(line[place]) for line in lines))
-        for place, title in enumerate(_TITLES)
-        for lines in [[_TITLES, *cells]]
-    ]
-    for line, error in zip(
-        [_TITLES, *cells], ["error", *(row.error for row in rows)], strict=True
-    ):
+    lines = [_TITLES, *(_cells(row, now) for row in rows)]
+    errors = ["error", *(row.error for row in rows)]
+    widths = _widths(lines)
+    for line, error in zip(lines, errors, strict=True):
         known = "  ".join(map(fitted, line, widths))
         rest = WIDTH - columns(known) - 2
         told = fitted(error or "", rest) if rest > 3 else ""
         yield f"{known}  {told}".rstrip()
+
+
+def _widths(lines: Sequence[tuple[str, ...]]) -> list[int]:
+    """The columns that each cell gets, so that an error has room beside them."""
+    widths = {
+        title: min(_MOST.get(title, WIDTH), max(columns(line[place]) for line in lines))
+        for place, title in enumerate(_TITLES)
+    }
+    for title, least in _LEAST.items():
+        taken = sum(widths.values()) + 2 * len(widths)
+        too_many = max(0, taken + _ERROR - WIDTH)
+        widths[title] = max(least, widths[title] - too_many)
+    return list(widths.values())
 
 
 def _cells(row: Row, now: float) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from stigg_guard.commands.export import written
+from stigg_guard.commands.failure import Failure
 from stigg_guard.metering.outbox.sqlite import SqliteOutbox
 from tests.commands.fronts import Front
 from tests.commands.samples import event, parked, usage
@@ -84,6 +86,20 @@ def test_file_that_is_there_is_replaced_only_by_force(
     assert forced.status == 0
     assert link.is_symlink()
     assert path.read_text().startswith("id,state,key,customer,")
+
+
+def test_file_that_comes_meanwhile_is_not_replaced_either(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+
+    def write() -> None:
+        with written(str(path), force=False) as file:
+            file.write("rows")
+            path.write_text("precious")
+
+    with pytest.raises(Failure, match="is there already"):
+        write()
+    assert path.read_text() == "precious"
+    assert os.listdir(tmp_path) == ["rows.json"]
 
 
 @pytest.mark.parametrize("place", ["/dev/full", "nowhere/rows.json", ".", ""])

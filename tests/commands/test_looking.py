@@ -10,9 +10,11 @@ from time import time
 import pytest
 
 from stigg_guard.commands.words import age, columns, fitted
+from stigg_guard.metering.outbox.redis import RedisOutbox
 from stigg_guard.metering.outbox.sqlite import SqliteOutbox
 from tests.commands.fronts import Console, Front
 from tests.commands.samples import CAMPAIGNS, TEMPLATES, event, parked, usage
+from tests.redis_server import redis_server
 
 LINES = [
     ("Pending:", "2"),
@@ -121,6 +123,19 @@ def test_table_fits_100_columns_and_disturbs_no_terminal(
     assert all(line.isprintable() for line in lines)
     assert outbox.rows()[0].id in lines[1]
     assert "\\x1b[2J" in lines[1]
+
+
+def test_table_fits_where_ids_are_as_long_as_those_of_redis() -> None:
+    with redis_server() as server:
+        found = RedisOutbox(server.url)
+        long = usage(1e300, customer="c" * 40, feature="f" * 40)
+        found.put([parked(long, error="why " * 40, doubtful=True), event()])
+        lines = Console(outbox=server.url)("list").out.splitlines()
+        ids = [row.id for row in found.rows()]
+        found.close()
+    assert all(columns(line) <= 100 for line in lines)
+    assert [line.split()[0] for line in lines[1:]] == ids
+    assert "why why why" in lines[1]
 
 
 def test_list_picks_rows_by_state_customer_and_feature(
