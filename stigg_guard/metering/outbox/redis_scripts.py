@@ -21,6 +21,9 @@ A row is read from the stream once, in order, so that rows which nobody touched 
 no index. One that cannot be claimed then, and one that comes back, waits in the indexes
 above; of a lane only the first row is ever in `ready`. Ids are padded: their order as
 text is that of the stream. Every step takes logarithmic time per row that it moves.
+
+A script whose first write takes no memory runs although memory is full. That is so for
+all but `PUT`: the outbox can be emptied then.
 """
 
 from __future__ import annotations
@@ -162,8 +165,6 @@ local ends = string.format('%.6f', now + tonumber(ARGV[4]))
 local token = ARGV[5]
 local AT_ONCE = 1000
 if call('EXISTS', STREAM) == 0 then return {{}, 0} end
--- A first write that takes no memory: the outbox can be emptied when memory is full.
-call('ZREM', READY, '')
 
 -- Claims of this worker whose reply never came: it has seen none of their rows.
 local lost = {}
@@ -262,7 +263,6 @@ return {claimed, (#claimed < most and (more or not ended)) and 1 or 0}
 
 _EXTEND = """
 local worker, ends = ARGV[2], string.format('%.6f', now + tonumber(ARGV[3]))
-call('ZREM', READY, '')
 for i = 4, #ARGV do
   local id = ARGV[i]
   local row = call('HMGET', changes(id), 's', 'w')
@@ -277,7 +277,6 @@ end
 _FINISH = """
 local worker, remembered = ARGV[2], tonumber(ARGV[3])
 local acknowledged, gone = {}, {}
-call('ZREM', READY, '')
 for i = 4, #ARGV, 6 do
   local id, outcome, doubtful, tried = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local due, error = ARGV[i + 4], ARGV[i + 5]
@@ -412,7 +411,10 @@ while oldest == '' and pending + in_flight > 0 do
     local id = padded(one[1])
     if not call('ZSCORE', PARKED, id) then
       oldest = named(one[2]).t
-      if count > 1 then call('SET', BASE .. 'front', id) end
+      if count > 1 then
+        call('DEL', BASE .. 'front')
+        call('SET', BASE .. 'front', id)
+      end
       break
     end
     from = '(' .. id

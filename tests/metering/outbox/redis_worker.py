@@ -90,6 +90,7 @@ def hold(outbox: RedisOutbox, lease: float) -> None:
 def fork(outbox: RedisOutbox) -> None:
     """Store from a process and from its child, over connections of their own."""
     outbox.put([event("before")])
+    outbox.submit([event("before, in a thread")]).result(10)
     child = os.fork()
     for number in range(50):
         outbox.put([event(f"{'child' if child == 0 else 'parent'}-{number}")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -138,8 +139,6 @@ def test_thousands_of_rows_that_come_due_at_once_are_all_claimed(
 def test_parked_row_that_was_never_claimed_is_claimed_once_after_retry(
     outbox: RedisOutbox,
 ) -> None:
-    from dataclasses import replace
-
     first, second = usage(), usage()
     outbox.put([replace(first, state="parked", error="no", attempts=3), second])
 
@@ -239,6 +238,21 @@ def test_age_of_the_queue_is_found_behind_any_number_of_parked_rows(
     outbox.retry([rows[5].id])
 
     assert outbox.status().oldest_at == clock.now - 10
+
+
+def test_claim_that_ran_out_can_be_extended_while_nobody_took_its_rows(
+    outbox: RedisOutbox, clock: Clock
+) -> None:
+    outbox.put([event(), event()])
+    first, second = outbox.claim("slow", most=2, lease=5)
+    clock.now += 6
+    assert [row.id for row in outbox.claim("other", most=1, lease=60)] == [first.id]
+
+    outbox.extend("slow", [first.id, second.id], lease=60)
+
+    assert outbox.claim("other", most=9, lease=60) == []
+    outbox.finish("slow", [Delivered(id=first.id), Delivered(id=second.id)])
+    assert outbox.status().delivered == 1
 
 
 def test_outbox_that_somebody_flushed_starts_anew(

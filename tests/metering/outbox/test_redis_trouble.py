@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
@@ -189,6 +189,7 @@ def test_read_only_replica_is_told(server: RedisServer) -> None:
 def test_full_memory_refuses_all_of_a_batch_and_lets_rows_be_delivered() -> None:
     with redis_server("--maxmemory", "4mb", "--appendfsync", "no") as server:
         outbox = RedisOutbox(server.url)
+        outbox.put([replace(event(), state="parked", error="no") for _ in range(150)])
         stored, message = 0, ""
         while not message:
             try:
@@ -207,6 +208,7 @@ def test_full_memory_refuses_all_of_a_batch_and_lets_rows_be_delivered() -> None
             delivered += len(rows)
 
         assert delivered == stored
+        assert outbox.status().delivered == stored
         raw(server.url).config_set("maxmemory", "64mb")
         outbox.put([event()])
         outbox.close()
@@ -274,23 +276,19 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_server_that_may_forget_is_warned_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    options = ("--maxmemory-policy", "allkeys-lru")
+    options = ("--appendonly", "no", "--maxmemory-policy", "allkeys-lru")
     with redis_server(*options) as server:
-        client: Any = raw(server.url)
-        client.config_set("appendonly", "no")
-        outbox = RedisOutbox(server.url)
-        outbox.check()
-        (message,) = warnings_of(caplog)
-        assert "set appendonly yes" in message
-        assert "allkeys-lru" in message
-        assert "noeviction" in message
+        RedisOutbox(server.url).check()
+    (message,) = warnings_of(caplog)
+    assert "set appendonly yes" in message
+    assert "may evict rows (allkeys-lru); set maxmemory-policy noeviction" in message
 
-        caplog.clear()
-        client.config_set("appendonly", "yes")
-        client.config_set("maxmemory-policy", "noeviction")
-        outbox.check()
-        assert warnings_of(caplog) == []
-        outbox.close()
+
+def test_server_that_keeps_everything_is_not_warned_of(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    RedisOutbox(server.url).check()
+    assert warnings_of(caplog) == []
 
 
 def test_server_that_does_not_say_is_not_warned_of(

@@ -139,8 +139,8 @@ def test_everything_that_was_acknowledged_outlives_a_killed_server() -> None:
 
 def test_forked_process_has_connections_of_its_own() -> None:
     with redis_server("--appendfsync", "no") as server, worker(server, "fork") as both:
-        # The child stores 100 rows and the parent 101.
-        assert first_line(both) == "0 201"
+        # The child stores 100 rows and the parent 102.
+        assert first_line(both) == "0 202"
 
 
 def test_many_producers_at_once_store_all_they_are_told_they_did() -> None:
