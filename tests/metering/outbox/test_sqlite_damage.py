@@ -139,7 +139,9 @@ def test_outboxes_that_have_the_damaged_file_open_follow(
         each.close()
     assert set(keys(later)) <= set(keys(outbox.waiting()))
     outbox.close()
-    assert set(keys(later)) <= set(keys(SqliteOutbox(path).waiting()))
+    again = SqliteOutbox(path)
+    assert set(keys(later)) <= set(keys(again.waiting()))
+    again.close()
     assert len(aside(path)) == 1
     assert len(said(caplog)) == 1
 
