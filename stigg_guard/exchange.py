@@ -8,11 +8,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, TypeAlias, cast
 
 from stigg_guard.denial import Denial
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import AsyncGuard
+from stigg_guard.metering.body import length_of
 from stigg_guard.response_start import ResponseStart, missing
 from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
@@ -35,7 +37,8 @@ class Exchange:
     """One request or WebSocket on its way through: its guard and what it knows.
 
     `has_started` once the response began, `is_open` while a WebSocket is accepted,
-    `is_gone` once the client is known to have left.
+    `is_gone` once the client is known to have left. `left` are the bytes of a streamed
+    body that are still to be sent, infinite where nobody knows.
     """
 
     guard: AsyncGuard
@@ -43,6 +46,7 @@ class Exchange:
     has_started: bool = False
     is_open: bool = False
     is_gone: bool = False
+    left: float = inf
 
     async def admit(self, specs: tuple[ViewSpec, ...], request: object) -> None:
         """Let a view run, or raise `AccessDenied`."""
@@ -74,13 +78,17 @@ class Exchange:
             await self.guard.settle(
                 self.scope, status, response=start, is_streamed=True
             )
+            if self.scope.streams and start is not None:
+                self.left = length_of(start.headers["content-length"])
         return message if status is None else self.with_headers(message)
 
     async def sent(self, chunk: bytes | str, *, is_last: bool = False) -> None:
         """Count a chunk that is handed to the server now; the last one ends it all."""
         if chunk and not self.is_gone:
             self.scope.sent(chunk)
-        if is_last:
+            self.left -= len(chunk)
+        if is_last or self.left <= 0:
+            # A client that has all of it may hang up now.
             await self.finish()
 
     async def finish(self) -> None:

@@ -10,10 +10,11 @@ from http import HTTPStatus
 from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from wsgiref.headers import Headers
 
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import AsyncGuard, Guard
-from stigg_guard.metering.body import MeteredBody
+from stigg_guard.metering.body import MeteredBody, length_of
 from stigg_guard.response_start import ResponseStart, missing
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
@@ -208,7 +209,9 @@ class Exchange:
                 self.scope.sent(chunk)
             self._finish(True)
             return chunks
-        return MeteredBody(chunks, self.scope, self._finish)
+        assert self._announced is not None
+        length = length_of(Headers(self._announced[1])["content-length"])
+        return MeteredBody(chunks, self.scope, self._finish, length)
 
     def _finish(self, is_complete: bool) -> None:
         self.guard.finish(self.scope, is_complete=is_complete)

@@ -12,7 +12,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
-from stigg_guard.metering.body import AsyncMeteredBody, MeteredBody
+from stigg_guard.metering.body import AsyncMeteredBody, MeteredBody, length_of
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.visit import Visit, leave
 
@@ -27,10 +27,11 @@ def count_while_sent(
     """
     content: Any = response.streaming_content
     finish = _finish(request, visit)
+    length = length_of(response.headers.get("Content-Length"))
     if isinstance(request, WSGIRequest):
         chunks: Iterable[bytes] = _collected(content) if response.is_async else content
         response.streaming_content = cast(
-            "Iterator[bytes]", MeteredBody(chunks, visit, finish)
+            "Iterator[bytes]", MeteredBody(chunks, visit, finish, length)
         )
         return
 
@@ -39,7 +40,7 @@ def count_while_sent(
         leave(request)
 
     sent = content if response.is_async else _from_thread(content)
-    body = _ClosableBody(sent, visit, afinish)
+    body = _ClosableBody(sent, visit, afinish, length)
     body.close = lambda: finish(False)
     response.streaming_content = cast("AsyncIterator[bytes]", body)
 

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, copy_current_request_context
 
 from stigg_guard.guard import Guard
-from stigg_guard.metering.body import MeteredBody
+from stigg_guard.metering.body import MeteredBody, length_of
 from stigg_guard.steps import RequestScope
 
 
@@ -25,7 +25,8 @@ def measure_body(guard: Guard, scope: RequestScope, response: Response) -> None:
         guard.finish(scope, is_complete=True)
     elif response.is_streamed:
         finish = copy_current_request_context(_finish(guard, scope))
-        response.response = MeteredBody(_Encoded(response), scope, finish)
+        length = length_of(response.headers.get("Content-Length"))
+        response.response = MeteredBody(_Encoded(response), scope, finish, length)
     else:
         for chunk in response.iter_encoded():
             scope.sent(chunk)

@@ -6,16 +6,24 @@ What a chunk counts is the scope's to know; what its end means, `conversation`'s
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from math import inf
 from typing import Any
 
 from stigg_guard.steps import RequestScope
+
+
+def length_of(content_length: str | int | None) -> float:
+    """How long a body will be by its header, infinite where that tells nothing."""
+    written = str(content_length)
+    return int(written) if written.isascii() and written.isdigit() else inf
 
 
 class MeteredBody:
     """A body whose chunks are told to the scope as the server takes them.
 
     `finish` is called once: with True when the server asked for more and there was
-    none, with False when the body failed, or was closed before that.
+    none, or takes what completes the `length`; with False when the body failed, or was
+    closed before that.
     """
 
     def __init__(
@@ -23,11 +31,13 @@ class MeteredBody:
         chunks: Iterable[Any],
         scope: RequestScope,
         finish: Callable[[bool], object],
+        length: float = inf,
     ) -> None:
         self._chunks = chunks
         self._rest: Iterator[Any] | None = None
         self._scope = scope
         self._finish = finish
+        self._left = length
         self._has_ended = False
 
     def __iter__(self) -> MeteredBody:
@@ -45,6 +55,10 @@ class MeteredBody:
             self._end(is_complete=False)
             raise
         self._scope.sent(chunk)
+        self._left -= len(chunk)
+        if self._left <= 0:
+            # A client that has all of it may hang up now.
+            self._end(is_complete=True)
         return chunk
 
     def close(self) -> None:
@@ -70,11 +84,13 @@ class AsyncMeteredBody:
         chunks: AsyncIterable[Any],
         scope: RequestScope,
         finish: Callable[[bool], Awaitable[object]],
+        length: float = inf,
     ) -> None:
         self._chunks = chunks
         self._rest = aiter(chunks)
         self._scope = scope
         self._finish = finish
+        self._left = length
         self._has_ended = False
 
     def __aiter__(self) -> AsyncMeteredBody:
@@ -90,6 +106,9 @@ class AsyncMeteredBody:
             await self._end(is_complete=False)
             raise
         self._scope.sent(chunk)
+        self._left -= len(chunk)
+        if self._left <= 0:
+            await self._end(is_complete=True)
         return chunk
 
     async def aclose(self) -> None:
