@@ -25,14 +25,16 @@ demo: $(READY)  ## run the example application (FRAMEWORK=django, flask or fasta
 	@$(BIN)/python -m example_project $(FRAMEWORK)
 
 # What tests need of the system: a browser for the example project, `ip` to cut a cable,
-# and a Redis server.
+# and servers of Redis, PostgreSQL and MariaDB, which the tests start themselves.
 # Debian's packages, installed when that is allowed.
-PROGRAMS := chromium chromedriver ip redis-server
-PACKAGES := chromium chromium-driver iproute2 redis-server
+PROGRAMS := chromium chromedriver ip redis-server mariadbd initdb
+PACKAGES := chromium chromium-driver iproute2 redis-server mariadb-server postgresql
+# Debian keeps PostgreSQL's programs out of PATH.
+FIND := PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')"
 
 .PHONY: system
 system:
-	@for name in $(PROGRAMS); do command -v $$name >/dev/null || missing=1; done; \
+	@$(FIND); for name in $(PROGRAMS); do command -v $$name >/dev/null || missing=1; done; \
 	test -z "$$missing" || { \
 		test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& echo "Installing $(PACKAGES) ..." && apt-get update -qq \

@@ -6,6 +6,7 @@ How it is sent lives in `stigg_guard.sidecar`, where it waits meanwhile in `outb
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,8 +21,11 @@ MOST_EVENT_BYTES: Final = 1_000_000
 
 
 def new_key() -> str:
-    """A key that no other measurement has: 128 random bits in hex."""
-    return os.urandom(16).hex()
+    """A key that no other measurement has: the time and 64 random bits, in hex.
+
+    In the order of time: an index of random keys is slower the more of them it has.
+    """
+    return f"{time.time_ns():016x}{os.urandom(8).hex()}"
 
 
 def now_utc() -> datetime:

@@ -45,7 +45,10 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("stigg_guard")
 
 MEMORY: Final = "memory"
-_REDIS: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+_REDIS: Final = (
+    *("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"),
+    *("redis+cluster", "rediss+cluster"),
+)
 _PAUSE: Final = 0.01
 _LOOKS: Final = 16
 

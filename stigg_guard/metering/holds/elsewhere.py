@@ -27,7 +27,7 @@ class HoldsElsewhere:
 class HoldsAmongOthers:
     """Holds in this process's memory, beside others when `is_alone` says so.
 
-    Beside others no account can be reconciled: it knows only what was acknowledged here.
+    Beside others no account can be reconciled: it knows only what was told to this one.
     """
 
     def __init__(self, holds: Holds, is_alone: Callable[[], bool]) -> None:
