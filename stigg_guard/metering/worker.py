@@ -61,7 +61,7 @@ class Worker:
         clock: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{new_key()[:8]}"
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{new_key()[-8:]}"
         self.outbox = outbox
         self.report = report
         self.terms = terms
