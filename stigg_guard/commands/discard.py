@@ -11,15 +11,19 @@ from typing import Final
 
 import click
 
-from stigg_guard.commands.failure import Command, Undone, confirm
+from stigg_guard.commands.failure import Command, confirm
+from stigg_guard.commands.giving_back import (
+    check_reachable,
+    give_back,
+    held_place,
+)
 from stigg_guard.commands.retry import check_choice
 from stigg_guard.commands.selection import AT_ONCE, Selection, batches, named
 from stigg_guard.commands.source import Source, pass_source
 from stigg_guard.commands.words import counted, printable, units
 from stigg_guard.guard import Guard
-from stigg_guard.metering.holds.base import GiveBack, HoldsUnavailable, Place
+from stigg_guard.metering.holds.base import Place
 from stigg_guard.metering.outbox.row import Row
-from stigg_guard.metering.worker import place_of
 
 _MOST_TOLD: Final = 40
 
@@ -38,6 +42,8 @@ def discard(source: Source, *, ids: Sequence[str], all_parked: bool, yes: bool) 
     if not chosen:
         click.echo("No row is parked, so nothing is discarded.")
         return
+    if lost.held is not None:
+        check_reachable(guard.stores, lost.held)
     click.echo(f"This deletes {counted(len(chosen), 'row')}:", err=True)
     for line in lost.lines():
         click.echo(printable(line), err=True)
@@ -52,34 +58,15 @@ def _rows(guard: Guard, ids: Sequence[str]) -> Iterable[Row]:
 
 
 def _discard(guard: Guard, chosen: Sequence[str]) -> None:
-    done, trouble = 0, None
+    done = 0
     for some in batches(chosen, AT_ONCE):
         gone = guard.outbox.discard(some)
         done += len(gone)
-        trouble = _give_back(guard, gone) or trouble
+        give_back(guard.stores, gone)
     click.echo(f"{counted(done, 'row')} discarded.")
     if done < len(chosen):
         kept = counted(len(chosen) - done, "row")
         click.echo(f"{kept} changed meanwhile and stayed; `outbox list` shows them.")
-    if trouble is not None:
-        raise Undone(
-            f"The rows are discarded, but their holds were not given back: {trouble}"
-            " Until the holds run out, their units count as used."
-        )
-
-
-def _give_back(guard: Guard, rows: Iterable[Row]) -> HoldsUnavailable | None:
-    """End the rows' holds; of holds in memory, the processes that have them see it."""
-    keys: defaultdict[Place, list[str]] = defaultdict(list)
-    for row in rows:
-        place = place_of(row.measurement)
-        if row.is_held and place is not None:
-            keys[place].append(row.measurement.key)
-    for place, found in keys.items():
-        reply = guard.stores.perform(GiveBack(place=place, keys=tuple(found)))
-        if isinstance(reply, HoldsUnavailable):
-            return reply
-    return None
 
 
 class _Lost:
@@ -90,6 +77,8 @@ class _Lost:
         self._totals: dict[tuple[str, str], float] = {}
         self._events: Counter[tuple[str, str]] = Counter()
         self._doubtful = 0
+        self.held: Place | None = None
+        """One of the places where something is held, if there is one."""
 
     def add(self, row: Row) -> str:
         """Count a row; its id."""
@@ -102,6 +91,7 @@ class _Lost:
         else:
             self._changes[what] += measurement.value
         self._doubtful += row.doubtful
+        self.held = self.held or held_place(row)
         return row.id
 
     def lines(self) -> Iterable[str]:

@@ -9,6 +9,8 @@ import pytest
 
 from sidecar_client.local import LocalSidecar
 from stigg_guard import Guard
+from stigg_guard.commands.failure import Failure, Undone
+from stigg_guard.commands.giving_back import check_reachable, give_back
 from stigg_guard.metering.holds.base import Keep, Peek, Place, Standing
 from stigg_guard.metering.measurement import new_key
 from stigg_guard.metering.outbox.base import NewRow
@@ -195,6 +197,37 @@ def test_discard_gives_back_what_its_rows_hold(
     assert held(guard) == 5
     assert front("discard", outbox.rows()[0].id, "--yes").status == 0
     assert held(guard) == 2
+
+
+def test_discard_waits_until_holds_can_be_given_back(
+    front: Front, outbox: SqliteOutbox
+) -> None:
+    outbox.put([parked(usage(3, is_held=True)), parked(event())])
+    held_row, free_row = outbox.rows()
+    with redis_server() as server:
+        front.settings["holds"] = server.url
+    done = front("discard", "--all-parked", "--yes")
+    assert (done.status, done.out) == (2, "")
+    assert "Error: The rows hold units, and the hold store (HOLDS) is out" in done.err
+    assert states(outbox) == ["parked", "parked"]
+    assert front("discard", free_row.id, "--yes").status == 0
+    assert outbox.rows() == [held_row]
+
+
+def test_discard_stops_when_the_hold_store_goes_out_meanwhile(
+    outbox: SqliteOutbox,
+) -> None:
+    outbox.put([parked(usage(1, is_held=True)) for _ in range(3)])
+    with redis_server() as server:
+        guard = Guard(outbox=outbox.location, holds=server.url)
+        rows = outbox.rows()
+        check_reachable(guard.stores, PLACE)
+        server.kill()
+        with pytest.raises(Undone, match="went out meanwhile"):
+            give_back(guard.stores, rows)
+        with pytest.raises(Failure, match="Nothing was changed"):
+            check_reachable(guard.stores, PLACE)
+        guard.close()
 
 
 def test_run_settles_what_its_rows_hold(

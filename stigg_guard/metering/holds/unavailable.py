@@ -152,6 +152,11 @@ class GuardedHolds:
         self._store = store
         self._stand_in = stand_in
 
+    @property
+    def is_out(self) -> bool:
+        """Whether the store is out: the last step was carried out in its place."""
+        return self._stand_in.is_out
+
     def perform(self, op: Op) -> object:
         """Carry one step out, on the store or in its place."""
         talk = Talk(self._stand_in.steps(op))
