@@ -3,16 +3,24 @@
 -- same names; what the steps mean is said in `base.py`.
 --
 -- KEYS: for each want, or for the step's one place, a hash and a sorted set.
---   hash        the account's numbers, and one field a hold: '+' .. key = mode|units|base
+--   hash        `account`: its numbers, parted by |, in the order of FIELDS
+--               and one field a hold: +key = mode|units|base
 --   sorted set  the holds' keys by the time at which they run out
--- ARGV: the step's name, then its fields in the order in which they are read below.
+-- ARGV: the step's name, then for each want or for the step what is read below; numbers
+-- come together, parted by |.
+--
+-- The two names with a dollar are put in before the script is sent.
 
+local REMEMBERED_FOR, STORED_FOR = $REMEMBERED_FOR, $STORED_FOR
 local TOLERANCE, BUCKETS, MOST_AT_ONCE = 1e-9, 16, 1000
-local REMEMBERED_FOR, STORED_FOR = tonumber(ARGV[2]), tonumber(ARGV[3])
-local NUMBERS = {
+-- Keys live a little longer than they must, so that most steps need not prolong them.
+local SPARE = 60
+local FIELDS = {
     'counted', 'held', 'expected', 'period', 'known', 'open', 'doubtful', 'holds',
-    'fenced_until', 'busy_until', 'doubtful_until', 'fence', 'young',
+    'fenced_until', 'busy_until', 'first_end', 'last_end', 'vanishes_at',
 }
+local PARTED = '^' .. string.rep('([^|]*)|', #FIELDS + 1) .. '(.*)$'
+local NEW = '0|0|||0|0|0|0|-inf|-inf|inf|-inf|-inf||'
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
@@ -40,6 +48,7 @@ local function rejuvenate(account, units, young_for)
     local ends = (math.floor(now / width) + BUCKETS + 1) * width
     local key = text(ends)
     account.buckets[key] = (account.buckets[key] or 0) + units
+    account.young = nil
     account.busy_until = math.max(account.busy_until, ends)
 end
 
@@ -58,37 +67,56 @@ local function written_young(buckets)
     return table.concat(parts, ',')
 end
 
--- Holds ------------------------------------------------------------------------------
+-- Holds: `first_end` is no later than the first end of one, `last_end` no earlier than
+-- the last time at which one is of interest. ------------------------------------------------------------------------------
 
 local function is_leased(mode) return mode == 'open' or mode == 'sending' end
 
-local function find(account, key)
-    local written = redis.call('HGET', account.name, '+' .. key)
+local function read_hold(written)
     if not written then return nil end
     local mode, units, base = string.match(written, '^(%a+)|([^|]*)|([^|]*)$')
     return {mode = mode, units = tonumber(units), base = tonumber(base)}
 end
 
-local function add(account, key, hold, ends)
-    local written = hold.mode .. '|' .. text(hold.units) .. '|' .. text(hold.base)
-    redis.call('HSET', account.name, '+' .. key, written)
+-- What is to be written waits in `unwritten` until `save`.
+local function find(account, key)
+    local field = '+' .. key
+    if account.unwritten[field] then return read_hold(account.unwritten[field]) end
+    if account.looked_up == field then return read_hold(account.found) end
+    return read_hold(redis.call('HGET', account.name, field))
+end
+
+local function set_end(account, key, mode, ends)
     redis.call('ZADD', account.leases, text(ends), key)
+    account.first_end = math.min(account.first_end, ends)
+    if mode == 'sending' then ends = ends + STORED_FOR end
+    account.last_end = math.max(account.last_end, ends)
+    account.changed = true
+end
+
+local function add(account, key, hold, ends)
+    account.unwritten['+' .. key] =
+        hold.mode .. '|' .. text(hold.units) .. '|' .. text(hold.base)
+    if account.holds == 0 then account.leases_are_new = true end
+    set_end(account, key, hold.mode, ends)
     account.holds = account.holds + 1
     account.held = account.held + hold.units
     account.counted = account.counted + hold.units
     if is_leased(hold.mode) then account.open = account.open + 1 end
     if hold.mode == 'doubtful' then account.doubtful = account.doubtful + 1 end
-    if hold.mode == 'sending' then
-        account.doubtful_until = math.max(account.doubtful_until, ends + STORED_FOR)
-    end
-    account.changed = true
 end
 
 local function remove(account, key, hold)
-    redis.call('HDEL', account.name, '+' .. key)
+    local field = '+' .. key
+    if account.unwritten[field] then account.unwritten[field] = nil end
+    if account.looked_up == field then account.found = nil end
+    redis.call('HDEL', account.name, field)
     redis.call('ZREM', account.leases, key)
     account.holds = account.holds - 1
-    account.held = account.holds > 0 and account.held - hold.units or 0
+    account.held = account.held - hold.units
+    if account.holds == 0 then
+        account.held, account.first_end, account.last_end = 0, math.huge, -math.huge
+    end
     account.counted = account.counted - hold.units
     if is_leased(hold.mode) then account.open = account.open - 1 end
     if hold.mode == 'doubtful' then account.doubtful = account.doubtful - 1 end
@@ -98,6 +126,7 @@ end
 local function is_certain(account) return account.open == 0 and account.doubtful == 0 end
 
 local function run_out(account)
+    account.changed = true
     local over = redis.call('ZRANGEBYSCORE', account.leases, '-inf', text(now),
         'WITHSCORES', 'LIMIT', 0, MOST_AT_ONCE)
     for i = 1, #over, 2 do
@@ -116,45 +145,61 @@ local function run_out(account)
             end
         end
     end
+    local first = redis.call('ZRANGE', account.leases, 0, 0, 'WITHSCORES')
+    account.first_end = tonumber(first[2] or math.huge)
 end
 
 -- Accounts ---------------------------------------------------------------------------
 
-local function load(index)
-    local name, leases = KEYS[2 * index - 1], KEYS[2 * index]
-    local values = redis.call('HMGET', name, unpack(NUMBERS))
-    local account = {name = name, leases = leases, is_new = not values[1]}
-    for i, field in ipairs(NUMBERS) do account[field] = tonumber(values[i] or '') end
-    for _, field in ipairs({'counted', 'held', 'open', 'doubtful', 'holds'}) do
-        account[field] = account[field] or 0
-    end
+local function load(index, key)
+    local name, field = KEYS[2 * index - 1], '+' .. (key or '')
+    local values = redis.call('HMGET', name, 'account', field)
+    local account = {
+        name = name, leases = KEYS[2 * index], is_new = not values[1],
+        written = values[1], unwritten = {}, looked_up = field, found = values[2],
+    }
+    local parts = {string.match(values[1] or NEW, PARTED)}
+    for i = 1, #FIELDS do account[FIELDS[i]] = tonumber(parts[i]) end
     account.known = account.known == 1
-    account.fence = values[12] or ''
-    account.fenced_until = account.fenced_until or -math.huge
-    account.busy_until = account.busy_until or -math.huge
-    account.doubtful_until = account.doubtful_until or -math.huge
-    account.buckets = read_young(values[13])
-    if account.holds > 0 then run_out(account) end
+    account.young = parts[#FIELDS + 1]
+    account.buckets = read_young(account.young)
+    account.fence = parts[#FIELDS + 2]
+    if account.first_end <= now then run_out(account) end
     return account
 end
 
+-- Until when the keys are needed, if they must be told so.
+local function needed_until(account)
+    local ends = math.max(account.busy_until, account.fenced_until, account.last_end)
+    local needed = math.max(ends, now) + REMEMBERED_FOR
+    local vanishes_at = account.vanishes_at
+    if needed <= vanishes_at and vanishes_at <= needed + REMEMBERED_FOR then
+        return nil
+    end
+    return needed + SPARE
+end
+
 local function save(account)
-    local values = {}
-    for _, field in ipairs(NUMBERS) do
-        values[#values + 1] = field
-        values[#values + 1] = text(tonumber(account[field]))
+    local until_then, known = needed_until(account), account.known
+    account.vanishes_at = until_then or account.vanishes_at
+    account.known = known and 1 or 0
+    local parts = {}
+    for i = 1, #FIELDS do parts[i] = text(account[FIELDS[i]]) end
+    account.known = known
+    -- What is not young any more may stay written until something else is.
+    parts[#parts + 1] = account.young or written_young(account.buckets)
+    parts[#parts + 1] = account.fence
+    local fields = {'account', table.concat(parts, '|')}
+    for field, written in pairs(account.unwritten) do
+        fields[#fields + 1] = field
+        fields[#fields + 1] = written
     end
-    values[10] = account.known and '1' or '0'
-    values[24] = account.fence
-    values[26] = written_young(account.buckets)
-    redis.call('HSET', account.name, unpack(values))
-    local ends = math.max(account.busy_until, account.fenced_until, now)
-    if account.holds > 0 then
-        local last = redis.call('ZREVRANGE', account.leases, 0, 0, 'WITHSCORES')
-        ends = math.max(ends, tonumber(last[2] or now), account.doubtful_until)
+    if #fields > 2 or fields[2] ~= account.written then
+        redis.call('HSET', account.name, unpack(fields))
     end
-    local left = string.format('%d', math.ceil((ends - now + REMEMBERED_FOR) * 1000))
-    redis.call('PEXPIRE', account.name, left)
+    if not until_then and not account.leases_are_new then return end
+    local left = string.format('%d', math.ceil((account.vanishes_at - now) * 1000))
+    if until_then then redis.call('PEXPIRE', account.name, left) end
     redis.call('PEXPIRE', account.leases, left)
 end
 
@@ -176,7 +221,10 @@ local function enter(account, period, usage)
     account.counted = usage or 0
     account.known = usage ~= nil
     account.held, account.open, account.doubtful, account.holds = 0, 0, 0, 0
-    account.buckets = {}
+    account.buckets, account.young = {}, ''
+    account.first_end, account.last_end = math.huge, -math.huge
+    account.unwritten, account.found, account.written = {}, nil, nil
+    account.vanishes_at = -math.huge
     redis.call('DEL', account.name, account.leases)
 end
 
@@ -209,19 +257,28 @@ local function let_go(account, key)
 end
 
 local function standing(account)
-    return {
+    return table.concat({
         text(account.counted), text(account.held), account.open, account.doubtful,
         text(account.expected), text(account.period),
-    }
+    }, '|')
 end
 
 -- Steps ------------------------------------------------------------------------------
 
-local at = 3
+local at = 1
 
 local function next_text()
     at = at + 1
     return ARGV[at]
+end
+
+-- The next argument's parts: words, and numbers or '' for none.
+local function next_parts()
+    local parts = {}
+    for part in string.gmatch(next_text() .. '|', '([^|]*)|') do
+        parts[#parts + 1] = part
+    end
+    return parts
 end
 
 local function next_number() return tonumber(next_text()) end
@@ -244,7 +301,6 @@ local function used(account, want)
 end
 
 local function increase(account, want)
-    if find(account, want.key) then return 0 end
     if want.update == 'set' then
         return math.max(0, want.units - used(account, want))
     end
@@ -256,8 +312,7 @@ local function take_one(account, want, ends)
     if hold then
         if hold.mode == 'open' then
             local before = tonumber(redis.call('ZSCORE', account.leases, want.key))
-            redis.call('ZADD', account.leases, text(math.max(before, ends)), want.key)
-            account.changed = true
+            set_end(account, want.key, hold.mode, math.max(before, ends))
         end
         return nil
     end
@@ -277,7 +332,8 @@ local function refused(refusal, account, index, wants)
     end
     local units = 0
     for _, want in ipairs(wants) do
-        if KEYS[2 * want.index - 1] == account.name then
+        local is_of_it = KEYS[2 * want.index - 1] == account.name
+        if is_of_it and not find(account, want.key) then
             units = units + increase(account, want)
         end
     end
@@ -285,25 +341,27 @@ local function refused(refusal, account, index, wants)
     if refusal == 'held' and is_over(used(account, want) + units, want.limit) then
         refusal = 'used'
     end
-    return {refusal, index, text(account.counted), text(account.held)}
+    return table.concat(
+        {refusal, index, text(account.counted), text(account.held), ''}, '|')
 end
 
 local function take()
     local ends, wants, accounts, before = now + next_number(), {}, {}, {}
     for index = 1, #KEYS / 2 do
+        local key, parts = next_text(), next_parts()
         wants[index] = {
-            index = index, key = next_text(), units = next_number(),
-            limit = next_number(), usage = next_number(), period = next_number(),
-            update = next_text(), is_fresh = next_text() == '1',
+            index = index, key = key, units = tonumber(parts[1]),
+            limit = tonumber(parts[2]), usage = tonumber(parts[3]),
+            period = tonumber(parts[4]), update = parts[5], is_fresh = parts[6] == '1',
         }
     end
     local reply, last
     for index, want in ipairs(wants) do
         local name = KEYS[2 * index - 1]
-        local account = accounts[name] or load(index)
+        local account = accounts[name] or load(index, want.key)
         accounts[name], want.account, last = account, account, name
         hear(account, want)
-        before[name] = before[name] or {text(account.counted), text(account.held)}
+        before[name] = before[name] or {counted = account.counted, held = account.held}
         local refusal = take_one(account, want, ends)
         if refusal then
             reply = refused(refusal, account, index, wants)
@@ -314,18 +372,22 @@ local function take()
         if account.changed and not (reply and account.is_new) then save(account) end
     end
     if reply then return reply end
-    reply = {'', 0, before[last][1], before[last][2]}
+    local newly = {}
     for index, want in ipairs(wants) do
-        if want.is_new then reply[#reply + 1] = index end
+        if want.is_new then newly[#newly + 1] = index end
     end
-    return reply
+    return table.concat({
+        '', 0, text(before[last].counted), text(before[last].held),
+        table.concat(newly, ','),
+    }, '|')
 end
 
 local function peek(account) return standing(account) end
 
-local function settle(account)
-    local key, units, young_for = next_text(), next_number(), next_number()
-    local total, update, period = next_number(), next_text(), next_number()
+local function settle(account, key)
+    local parts = next_parts()
+    local units, young_for = tonumber(parts[1]), tonumber(parts[2])
+    local total, update, period = tonumber(parts[3]), parts[4], tonumber(parts[5])
     local hold = let_go(account, key)
     if not hold and not is_of_now(account, period) then return end
     local really_used = units
@@ -366,9 +428,7 @@ local function renew(account)
         local key, units = next_text(), next_number()
         local hold = find(account, key)
         if hold then
-            if hold.mode == 'open' then
-                redis.call('ZADD', account.leases, text(ends), key)
-            end
+            if hold.mode == 'open' then set_end(account, key, hold.mode, ends) end
         elseif is_of_now(account, period) then
             add(account, key, {mode = 'open', units = math.max(0, units)}, ends)
         end
@@ -376,9 +436,10 @@ local function renew(account)
     busy(account)
 end
 
-local function keep(account)
-    local key, units, mode = next_text(), next_number(), next_text()
-    local lease, period = next_number(), next_number()
+local function keep(account, key)
+    local parts = next_parts()
+    local units, mode = tonumber(parts[1]), parts[2]
+    local lease, period = tonumber(parts[3]), tonumber(parts[4])
     if mode == 'sending' and account.fenced_until > now then return 0 end
     if not find(account, key) and not is_of_now(account, period) then return 1 end
     local hold = let_go(account, key) or {units = 0}
@@ -413,7 +474,9 @@ local steps = {
     peek = peek, settle = settle, give_back = give_back, renew = renew, keep = keep,
     fence = fence, lift = lift,
 }
-local account = load(1)
-local reply = steps[ARGV[1]](account)
+local has_key = ARGV[1] == 'settle' or ARGV[1] == 'keep'
+local key = has_key and next_text() or nil
+local account = load(1, key)
+local reply = steps[ARGV[1]](account, key)
 if account.changed then save(account) end
 return reply

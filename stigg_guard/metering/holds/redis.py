@@ -10,14 +10,17 @@ import hashlib
 import os
 import threading
 import weakref
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from stigg_guard.metering.holds.base import HoldsUnavailable, Op
 from stigg_guard.metering.holds.redis_address import RedisAddress
-from stigg_guard.metering.holds.redis_clients import Client, check, client
+from stigg_guard.metering.holds.redis_clients import TIMEOUTS, Client, check, client
 from stigg_guard.metering.holds.redis_errors import unavailable
 from stigg_guard.metering.holds.redis_form import Call, conversation, script
 from stigg_guard.metering.holds.talk import Talk
+
+MOST_AT_ONCE: Final = 32
+"""Steps of one event loop under way: each takes a connection."""
 
 
 class _Script:
@@ -33,7 +36,16 @@ class _Script:
         )
 
         self.is_unknown = NoScriptError
-        self.failures = (RedisError, RedisClusterException, OSError, TimeoutError)
+        self.failures = (
+            RedisError,
+            RedisClusterException,
+            OSError,
+            TimeoutError,
+            # Of redis-py 5 for a cluster that serves no slot.
+            IndexError,
+        )
+        timeout = self.address.options.get("socket_timeout")
+        self.timeout = float(timeout or TIMEOUTS["socket_timeout"])
         self.prefix = prefix
         self.text = script()
         # Redis names scripts so; nothing is kept secret by it.
@@ -63,14 +75,13 @@ class RedisHolds:
         self._script = _Script(url, prefix)
         self.location = self._script.address.location
         """Its URL for messages, without passwords."""
-        self.renew_lock()
-        self._client: Client | None = None
-        self._pid = 0
+        self.forget()
         _stores.add(self)
 
-    def renew_lock(self) -> None:
-        """Start with a free lock: another thread may have held it during a fork."""
+    def forget(self) -> None:
+        """Begin anew in a child, without closing what its parent uses."""
         self._lock = threading.Lock()
+        self._client: Client | None = None
 
     def perform(self, op: Op) -> object:
         """Carry one step out; one round trip, or one for each customer of a `Take`."""
@@ -88,7 +99,7 @@ class RedisHolds:
         """Close this process's connections; the next step opens them again."""
         with self._lock:
             opened, self._client = self._client, None
-        if opened is not None and self._pid == os.getpid():
+        if opened is not None:
             opened.close()
 
     def _run(self, call: Call) -> Any:
@@ -100,28 +111,41 @@ class RedisHolds:
             return commands.eval(self._script.text, count, *sent)
 
     def _connected(self) -> Client:
-        if self._client is not None and self._pid == os.getpid():
-            return self._client
+        opened = self._client
+        if opened is not None:
+            return opened
         with self._lock:
-            if self._client is None or self._pid != os.getpid():
+            if self._client is None:
                 self._client = client(self._script.address)
-                self._pid = os.getpid()
             return self._client
+
+
+class _OfLoop(NamedTuple):
+    """What one event loop has: a client, and places for steps under way."""
+
+    client: Client
+    places: asyncio.Semaphore
 
 
 class AsyncRedisHolds:
     """A hold store for event loops, shared through Redis; see `RedisHolds`.
 
-    Every loop has connections of its own. Those of a loop that was closed are dropped
-    when another one first needs some; `aclose` closes them in time.
+    A loop carries out at most 32 steps at a time; the others wait for their turn, about
+    as long as for an answer. Every loop has connections of its own. Those of a loop
+    that was closed are dropped when another one first needs some; `aclose` closes them
+    in time.
     """
 
     def __init__(self, url: str, *, prefix: str = "stigg_guard") -> None:
         self._script = _Script(url, prefix)
         self.location = self._script.address.location
         """Its URL for messages, without passwords."""
-        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
-        self._pid = os.getpid()
+        self.forget()
+        _stores.add(self)
+
+    def forget(self) -> None:
+        """Begin anew in a child, without closing what its parent uses."""
+        self._clients: dict[asyncio.AbstractEventLoop, _OfLoop] = {}
 
     async def perform(self, op: Op) -> object:
         """Carry one step out; one round trip, or one for each customer of a `Take`."""
@@ -138,40 +162,50 @@ class AsyncRedisHolds:
     async def aclose(self) -> None:
         """Close the running loop's connections; its next step opens them again."""
         opened = self._clients.pop(asyncio.get_running_loop(), None)
-        if opened is not None and self._pid == os.getpid():
-            await opened.aclose()
+        if opened is not None:
+            await opened.client.aclose()
 
     async def _run(self, call: Call) -> Any:
-        commands = self._connected().commands
+        opened = self._connected()
+        if opened.places.locked():
+            async with asyncio.timeout(self._script.timeout):
+                await opened.places.acquire()
+        else:
+            # Never suspends, as it is not locked.
+            await opened.places.acquire()
+        try:
+            return await self._ask(opened.client.commands, call)
+        finally:
+            opened.places.release()
+
+    async def _ask(self, commands: Any, call: Call) -> Any:
         count, sent = len(call.keys), (*call.keys, *call.arguments)
         try:
             return await commands.evalsha(self._script.sha, count, *sent)
         except self._script.is_unknown:
             return await commands.eval(self._script.text, count, *sent)
 
-    def _connected(self) -> Client:
+    def _connected(self) -> _OfLoop:
         loop = asyncio.get_running_loop()
         known = self._clients.get(loop)
-        if known is not None and self._pid == os.getpid():
+        if known is not None:
             return known
-        self._drop_closed()
-        return self._clients.setdefault(
-            loop, client(self._script.address, "redis.asyncio")
+        for other in list(self._clients):
+            if other.is_closed():
+                self._clients.pop(other, None)
+        opened = _OfLoop(
+            client(self._script.address, "redis.asyncio"),
+            asyncio.Semaphore(MOST_AT_ONCE),
         )
-
-    def _drop_closed(self) -> None:
-        if self._pid != os.getpid():
-            self._clients, self._pid = {}, os.getpid()
-        for loop in [loop for loop in self._clients if loop.is_closed()]:
-            self._clients.pop(loop, None)
+        return self._clients.setdefault(loop, opened)
 
 
-_stores: weakref.WeakSet[RedisHolds] = weakref.WeakSet()
+_stores: weakref.WeakSet[RedisHolds | AsyncRedisHolds] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
     for store in list(_stores):
-        store.renew_lock()
+        store.forget()
 
 
 os.register_at_fork(after_in_child=_after_fork)

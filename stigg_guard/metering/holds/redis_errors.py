@@ -44,7 +44,7 @@ def _cause(error: BaseException) -> str:
         return f"{_CAUSES['WRONGPASS']} ({text})"
     if type(error).__name__ == "AuthenticationError":
         return f"{_CAUSES['NOAUTH']} ({text})"
-    if "slots are not covered" in text:
+    if "slots are not covered" in text or isinstance(error, IndexError):
         return f"{_CAUSES['CLUSTERDOWN']} ({text})"
     if "max number of clients" in text.lower():
         return f"it has too many clients; raise its maxclients ({text})"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 from urllib.parse import quote
 
 from stigg_guard.metering.holds.base import (
@@ -38,6 +39,9 @@ Refusal: TypeAlias = Literal["used", "held", "fenced"]
 _OfOnePlace: TypeAlias = Peek | Settle | GiveBack | Renew | Keep | Fence | Lift
 
 
+_TIMES: Final = {"REMEMBERED_FOR": REMEMBERED_FOR, "STORED_FOR": STORED_FOR}
+
+
 class Call(NamedTuple):
     """One run of the script."""
 
@@ -46,14 +50,14 @@ class Call(NamedTuple):
 
 
 def script() -> str:
-    """The text of the script."""
-    return (
-        files("stigg_guard.metering.holds")
-        .joinpath("ledger.lua")
-        .read_text(encoding="utf-8")
-    )
+    """The text of the script, with its times put in."""
+    text = files("stigg_guard.metering.holds").joinpath("ledger.lua").read_text("utf-8")
+    for name, seconds in _TIMES.items():
+        text = text.replace(f"${name}", repr(seconds))
+    return text
 
 
+@lru_cache(maxsize=4096)
 def keys_of(place: Place, prefix: str) -> tuple[str, str]:
     """A place's keys; all of one customer are on one node of a cluster."""
     customer, feature = _part(place.customer_id), _part(place.feature_id)
@@ -78,7 +82,7 @@ def _take(op: Take, prefix: str) -> Generator[Call, Any, Taken]:
             taken = _taken(reply, wants)
             if not taken.granted:
                 break
-            held.extend(wants[int(index) - 1] for index in reply[4:])
+            held.extend(_newly_held(reply, wants))
     except HoldsUnavailable:
         yield from _give_back(held, prefix)
         raise
@@ -100,15 +104,8 @@ def _take_call(wants: Iterable[Want], lease: float, prefix: str) -> Call:
     keys, arguments = list[str](), list[Argument]()
     for want in wants:
         keys += keys_of(want.place, prefix)
-        arguments += (
-            want.key,
-            want.units,
-            want.limit,
-            _or_nothing(want.usage),
-            _or_nothing(want.period),
-            want.update,
-            int(want.is_fresh),
-        )
+        numbers = (want.units, want.limit, want.usage, want.period)
+        arguments += (want.key, _parted(*numbers, want.update, int(want.is_fresh)))
     return _named("take", keys, lease, *arguments)
 
 
@@ -118,31 +115,16 @@ def _call(op: _OfOnePlace, prefix: str) -> Call:
         case Peek():
             return _named("peek", keys)
         case Settle():
-            return _named(
-                "settle",
-                keys,
-                op.key,
-                op.units,
-                op.young_for,
-                _or_nothing(op.total),
-                op.update,
-                _or_nothing(op.period),
-            )
+            used = (op.units, op.young_for, op.total)
+            return _named("settle", keys, op.key, _parted(*used, op.update, op.period))
         case GiveBack():
             return _named("give_back", keys, *op.keys)
         case Renew():
             flat = [part for pair in op.units for part in pair]
             return _named("renew", keys, op.lease, _or_nothing(op.period), *flat)
         case Keep():
-            return _named(
-                "keep",
-                keys,
-                op.key,
-                _or_nothing(op.units),
-                op.mode,
-                op.lease,
-                _or_nothing(op.period),
-            )
+            kept = (op.units, op.mode, op.lease, op.period)
+            return _named("keep", keys, op.key, _parted(*kept))
         case Fence():
             return _named("fence", keys, op.token, op.lease)
         case Lift():
@@ -150,7 +132,7 @@ def _call(op: _OfOnePlace, prefix: str) -> Call:
 
 
 def _named(name: str, keys: Sequence[str], *arguments: Argument) -> Call:
-    return Call(tuple(keys), (name, REMEMBERED_FOR, STORED_FOR, *arguments))
+    return Call(tuple(keys), (name, *arguments))
 
 
 def _reply(op: Op, reply: Any) -> object:
@@ -165,19 +147,28 @@ def _reply(op: Op, reply: Any) -> object:
             return None
 
 
-def _taken(reply: Sequence[Any], wants: Sequence[Want]) -> Taken:
-    refusal, index, counted, held = reply[:4]
-    word = refusal.decode() if isinstance(refusal, bytes) else str(refusal)
+def _taken(reply: bytes | str, wants: Sequence[Want]) -> Taken:
+    refusal, index, counted, held, _ = _parts(reply)
     return Taken(
-        refusal=cast("Refusal", word) if word else None,
-        refused=wants[int(index) - 1].place if word else None,
+        refusal=cast("Refusal", refusal) if refusal else None,
+        refused=wants[int(index) - 1].place if refusal else None,
         counted=float(counted),
         held=float(held),
     )
 
 
-def _standing(reply: Sequence[Any]) -> Standing:
-    counted, held, is_open, doubtful, expected, period = reply
+def _newly_held(reply: bytes | str, wants: Sequence[Want]) -> list[Want]:
+    newly = _parts(reply)[-1]
+    return [wants[int(index) - 1] for index in newly.split(",")] if newly else []
+
+
+def _parts(reply: bytes | str) -> list[str]:
+    text = reply.decode() if isinstance(reply, bytes) else reply
+    return text.split("|")
+
+
+def _standing(reply: bytes | str) -> Standing:
+    counted, held, is_open, doubtful, expected, period = _parts(reply)
     return Standing(
         counted=float(counted),
         held=float(held),
@@ -186,6 +177,10 @@ def _standing(reply: Sequence[Any]) -> Standing:
         expected=float(expected) if expected else None,
         period=float(period) if period else None,
     )
+
+
+def _parted(*parts: Argument | None) -> str:
+    return "|".join(["" if part is None else str(part) for part in parts])
 
 
 def _or_nothing(number: float | None) -> Argument:

@@ -22,22 +22,22 @@ class Talk(Generic[Step]):
         self._steps = steps
         self.reply: object = None
         self.step: Step | None = None
-        self._go_on(lambda: next(steps))
+        self._go_on(steps.__next__)
 
     def went(self, outcome: object) -> None:
         """Go on with the outcome of the step."""
-        self._go_on(lambda: self._steps.send(outcome))
+        self._go_on(self._steps.send, outcome)
 
     def failed(self, outage: HoldsUnavailable) -> None:
         """Go on without one."""
-        self._go_on(lambda: self._steps.throw(outage))
+        self._go_on(self._steps.throw, outage)
 
     def close(self) -> None:
         """Let the generator clean up: nobody carries out its step."""
         self._steps.close()
 
-    def _go_on(self, resume: Callable[[], Step]) -> None:
+    def _go_on(self, resume: Callable[..., Step], *outcome: object) -> None:
         try:
-            self.step = resume()
+            self.step = resume(*outcome)
         except StopIteration as end:
             self.step, self.reply = None, end.value

@@ -65,8 +65,10 @@ class NaiveAccount:
                 if hold.mode != "stored":
                     self.expected = None
         self.young = [(units, until) for units, until in self.young if until > now]
-        if self.fence is not None and self.fence[1] <= now:
-            self.fence = None
+
+    def fenced_by(self, now: float) -> str | None:
+        is_up = self.fence is not None and self.fence[1] > now
+        return self.fence[0] if is_up and self.fence is not None else None
 
     def standing(self) -> Standing:
         modes = [hold.mode for hold in self.holds.values()]
@@ -160,12 +162,12 @@ class NaiveHolds:
             case Keep():
                 return _keep(op, account, now)
             case Fence():
-                if account.fence is not None and account.fence[0] != op.token:
+                if account.fenced_by(now) not in (None, op.token):
                     return None
                 account.fence = (op.token, now + op.lease)
                 return account.standing()
             case Lift():
-                if account.fence is None or account.fence[0] != op.token:
+                if account.fenced_by(now) != op.token:
                     return None
                 account.fence = None
                 if op.total is not None:
@@ -185,10 +187,10 @@ class NaiveHolds:
             if want.usage is not None and account.enter(want.period, want.usage):
                 account.believe(want.usage, want.is_fresh)
             before.setdefault(want.place, account.standing())
-            refusal = _refusal(want, account)
+            refusal = _refusal(want, account, now)
             if refusal is not None:
                 for other, key in newly:
-                    del other.holds[key]
+                    other.holds.pop(key, None)
                 units = sum(account.increase(w) for w in wants if w.place == want.place)
                 if refusal == "held" and account.used(want) + units > want.limit:
                     refusal = "used"
@@ -205,21 +207,20 @@ class NaiveHolds:
                 units = account.increase(want)
                 account.holds[want.key] = NaiveHold(units, "open", now + op.lease, base)
                 newly.append((account, want.key))
+                account.was_used = True
             elif hold.mode == "open":
                 hold.until = max(hold.until, now + op.lease)
         self.accounts.update(found)
-        for account, _ in newly:
-            account.was_used = True
         if not wants:
             return Taken()
         last = before[wants[-1].place]
         return Taken(counted=last.counted, held=last.held)
 
 
-def _refusal(want: Want, account: NaiveAccount) -> str | None:
+def _refusal(want: Want, account: NaiveAccount, now: float) -> str | None:
     if want.key in account.holds:
         return None
-    if account.fence is not None:
+    if account.fenced_by(now) is not None:
         return "fenced"
     units = account.increase(want)
     if units and account.base + account.held + units > want.limit:
@@ -253,7 +254,7 @@ def _settle(op: Settle, account: NaiveAccount, now: float) -> None:
 
 
 def _keep(op: Keep, account: NaiveAccount, now: float) -> bool:
-    if op.mode == "sending" and account.fence is not None:
+    if op.mode == "sending" and account.fenced_by(now) is not None:
         return False
     hold = account.holds.get(op.key)
     if hold is None:

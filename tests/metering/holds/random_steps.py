@@ -18,35 +18,41 @@ from stigg_guard.metering.holds.base import (
     Want,
 )
 
-PLACES = (Place("a", None, "f"), Place("a", "site", "f"), Place("b", None, "f"))
+ONE_CUSTOMERS = (Place("a", None, "f"), Place("a", "site", "f"))
+PLACES = (*ONE_CUSTOMERS, Place("b", None, "f"))
 KEYS = ("k", "l", "m", "n")
 TOKENS = ("t", "u")
 
 # Multiples of a half: their sums are exact in any order.
 amounts = st.integers(0, 12).map(lambda number: number / 2)
 changes = st.integers(-6, 12).map(lambda number: number / 2)
-places = st.sampled_from(PLACES)
 keys = st.sampled_from(KEYS)
 updates = st.sampled_from(["delta", "delta", "set"])
 periods = st.sampled_from([None, 100.0, 100.0, 200.0, 300.0])
 
-wants = st.builds(
-    Want,
-    place=places,
-    key=keys,
-    units=amounts,
-    limit=st.sampled_from([3.0, 6.0, 6.0, float("inf")]),
-    usage=st.none() | amounts,
-    period=periods,
-    update=updates,
-    is_fresh=st.sampled_from([True, True, False]),
-)
+
+def _wants(places: st.SearchStrategy[Place]) -> st.SearchStrategy[Want]:
+    return st.builds(
+        Want,
+        place=places,
+        key=keys,
+        units=amounts,
+        limit=st.sampled_from([3.0, 6.0, 6.0, float("inf")]),
+        usage=st.none() | amounts,
+        period=periods,
+        update=updates,
+        is_fresh=st.sampled_from([True, True, False]),
+    )
 
 
 def steps(
-    leases: st.SearchStrategy[float], youths: st.SearchStrategy[float]
+    leases: st.SearchStrategy[float],
+    youths: st.SearchStrategy[float],
+    among: tuple[Place, ...] = PLACES,
 ) -> st.SearchStrategy[Op]:
-    """Any step; times are drawn from what is given."""
+    """Any step; times and places are drawn from what is given."""
+    places = st.sampled_from(among)
+    wants = _wants(places)
     takes = st.builds(Take, wants=st.lists(wants, max_size=3).map(tuple), lease=leases)
     return st.one_of(
         takes,

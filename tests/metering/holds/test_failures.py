@@ -10,7 +10,13 @@ from collections.abc import Callable
 import pytest
 
 from stigg_guard.errors import ConfigurationError
-from stigg_guard.metering.holds.base import GiveBack, HoldsUnavailable, Place, Take
+from stigg_guard.metering.holds.base import (
+    GiveBack,
+    HoldsUnavailable,
+    Peek,
+    Place,
+    Take,
+)
 from stigg_guard.metering.holds.redis import AsyncRedisHolds, RedisHolds
 from tests.metering.holds.servers import (
     SLOTS,
@@ -166,6 +172,22 @@ def test_a_server_that_hangs_costs_a_second(failure: Callable[[str], str]) -> No
 
     assert "it does not answer in time" in text
     assert took < 4
+
+
+async def test_many_tasks_do_not_queue_long_for_a_server_that_hangs() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=500) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout=0.2"
+        holds = AsyncRedisHolds(url)
+        start = time.monotonic()
+        outcomes = await asyncio.gather(
+            *(holds.perform(Peek(place=PLACE)) for _ in range(300)),
+            return_exceptions=True,
+        )
+        took = time.monotonic() - start
+        await holds.aclose()
+
+    assert all(isinstance(outcome, HoldsUnavailable) for outcome in outcomes)
+    assert took < 3
 
 
 def test_options_of_the_url_come_first(failure: Callable[[str], str]) -> None:

@@ -10,7 +10,7 @@ from stigg_guard.metering.holds.base import Op, Peek
 from stigg_guard.metering.holds.ledger import Ledger
 from stigg_guard.metering.holds.redis import RedisHolds
 from tests.metering.holds.naive import NaiveHolds
-from tests.metering.holds.random_steps import PLACES, steps
+from tests.metering.holds.random_steps import ONE_CUSTOMERS, PLACES, steps
 from tests.metering.holds.servers import command
 from tests.redis_server import RedisServer
 
@@ -64,7 +64,9 @@ TestLedgerAndModel.settings = settings(
 )
 @given(
     taken=st.lists(
-        steps(st.just(1000.0), st.sampled_from([0.0, 1000.0])), min_size=5, max_size=40
+        steps(st.just(1000.0), st.sampled_from([0.0, 1000.0]), ONE_CUSTOMERS),
+        min_size=5,
+        max_size=40,
     )
 )
 def test_redis_does_what_the_ledger_does(server: RedisServer, taken: list[Op]) -> None:
@@ -72,7 +74,7 @@ def test_redis_does_what_the_ledger_does(server: RedisServer, taken: list[Op]) -
     holds, ledger = RedisHolds(server.url), Ledger()
     for op in taken:
         assert holds.perform(op) == ledger.perform(op, 1_000_000.0), op
-        for place in PLACES:
+        for place in ONE_CUSTOMERS:
             peek = Peek(place=place)
             assert holds.perform(peek) == ledger.perform(peek, 1_000_000.0), op
     holds.close()

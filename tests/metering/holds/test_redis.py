@@ -25,15 +25,18 @@ from stigg_guard.metering.holds.base import (
     Take,
     Taken,
 )
-from stigg_guard.metering.holds.redis import AsyncRedisHolds, RedisHolds
+from stigg_guard.metering.holds.redis import MOST_AT_ONCE, AsyncRedisHolds, RedisHolds
 from tests.metering.holds.servers import command, wait_until
 from tests.metering.holds.stores import OTHER, PLACE, Store, driven, want
 from tests.redis_server import RedisServer
 
+PATIENT = "socket_timeout=30&socket_connect_timeout=30"
+"""For a machine that does much else."""
+
 
 @pytest.fixture
 def holds(server: RedisServer) -> Iterator[RedisHolds]:
-    opened = RedisHolds(server.url)
+    opened = RedisHolds(f"{server.url}?{PATIENT}")
     yield opened
     opened.close()
 
@@ -72,14 +75,16 @@ def test_keys_vanish_once_they_may_be_forgotten(
     store: Store, server: RedisServer
 ) -> None:
     store.take(want("a"), lease=30)
-    assert _seconds_left(server) == pytest.approx(REMEMBERED_FOR + 30, abs=5)
+    assert 0 < _seconds_left(server) - REMEMBERED_FOR - 30 < 70
 
     store.settle("a", young_for=160)
-    assert _seconds_left(server) == pytest.approx(REMEMBERED_FOR + 165, abs=6)
+    assert 0 < _seconds_left(server) - REMEMBERED_FOR - 155 < 80
 
     store.perform(Keep(place=PLACE, key="b", units=1, mode="sending", lease=30))
-    left = REMEMBERED_FOR + STORED_FOR + 30
-    assert _seconds_left(server) == pytest.approx(left, abs=5)
+    assert 0 < _seconds_left(server) - REMEMBERED_FOR - STORED_FOR - 25 < 70
+
+    store.settle("b", young_for=160)
+    assert 0 < _seconds_left(server) - REMEMBERED_FOR - 155 < 80
 
 
 def _seconds_left(server: RedisServer) -> float:
@@ -184,7 +189,7 @@ def test_a_hundred_threads_are_granted_exactly_the_limit(
 async def test_a_hundred_tasks_are_granted_exactly_the_limit(
     server: RedisServer,
 ) -> None:
-    holds = AsyncRedisHolds(server.url)
+    holds = AsyncRedisHolds(f"{server.url}?{PATIENT}")
     for round_ in range(5):
         place = Place("customer", str(round_), "templates")
         takes = [Take(wants=(want(place=place),), lease=30) for _ in range(100)]
@@ -193,8 +198,19 @@ async def test_a_hundred_tasks_are_granted_exactly_the_limit(
     await holds.aclose()
 
 
+async def test_a_loop_does_not_open_a_connection_for_each_of_many_tasks(
+    server: RedisServer,
+) -> None:
+    holds = AsyncRedisHolds(f"{server.url}?{PATIENT}")
+    await asyncio.gather(*(holds.perform(Peek(place=PLACE)) for _ in range(200)))
+
+    clients = command(server.port, "INFO", "CLIENTS")["connected_clients"]
+    assert clients < MOST_AT_ONCE + 5
+    await holds.aclose()
+
+
 def _take_in_a_process(url: str, rounds: int, start: float) -> list[int]:
-    holds = RedisHolds(url)
+    holds = RedisHolds(f"{url}?{PATIENT}")
     granted = list[int]()
     for round_ in range(rounds):
         place = Place("customer", str(round_), "templates")
@@ -287,6 +303,5 @@ def test_connections_of_closed_loops_are_dropped(server: RedisServer) -> None:
         gc.collect()
         clients = command(server.port, "CLIENT", "LIST").count(b"name=")
         assert clients < 5
-        asyncio.run(use())
-        asyncio.run(holds.aclose())
+        holds.forget()
         gc.collect()
