@@ -1,4 +1,7 @@
-"""The outbox: its rows, and the tally of those that were delivered."""
+"""The outbox: its rows, and the tally of those that were delivered.
+
+What the rows mean lives in `models`.
+"""
 
 from __future__ import annotations
 

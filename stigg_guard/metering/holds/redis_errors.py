@@ -1,4 +1,7 @@
-"""What an error of redis-py means: the cause in the user's words, and the cure."""
+"""What an error of redis-py means: the cause in the user's words, and the cure.
+
+Who raises it as what is in `redis`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The hold stores that all processes share, put together for one application."""
+"""The hold stores that all processes share, put together for one application.
+
+The parts live beside it; without a Redis there is nothing to put together.
+"""
 
 from __future__ import annotations
 

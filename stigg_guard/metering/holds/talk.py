@@ -1,4 +1,7 @@
-"""A generator of steps and the outcome of each: what sync and async drivers share."""
+"""A generator of steps and the outcome of each: what sync and async drivers share.
+
+What is said in one lives in `redis_form` and `unavailable`.
+"""
 
 from __future__ import annotations
 

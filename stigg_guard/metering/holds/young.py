@@ -1,4 +1,7 @@
-"""Units that were settled so lately that the sidecar's usage may not show them."""
+"""Units that were settled so lately that the sidecar's usage may not show them.
+
+The account they belong to is in `account`.
+"""
 
 from __future__ import annotations
 
