@@ -80,6 +80,11 @@ def test_keys_vanish_once_they_may_be_forgotten(
     store.settle("a", young_for=160)
     assert 0 < _seconds_left(server) - REMEMBERED_FOR - 155 < 80
 
+    # Its leases are a new key; the account is an old one.
+    store.take(want("c"), lease=30)
+    assert 0 < _seconds_left(server) - REMEMBERED_FOR - 155 < 80
+
+    store.perform(GiveBack(place=PLACE, keys=("c",)))
     store.perform(Keep(place=PLACE, key="b", units=1, mode="sending", lease=30))
     assert 0 < _seconds_left(server) - REMEMBERED_FOR - STORED_FOR - 25 < 70
 

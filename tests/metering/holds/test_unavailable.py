@@ -343,6 +343,27 @@ def test_a_store_that_fails_while_it_is_told_is_told_all_of_it_later(
     assert _counted(store) == 10
 
 
+def test_what_ends_while_the_store_comes_back_is_told_to_it(clock: Clock) -> None:
+    class Returning(_Failing):
+        def perform(self, op: Op) -> object:
+            if isinstance(op, Fence):
+                guarded.perform(_settlement("meanwhile"))
+            return super().perform(op)
+
+    store = MemoryHolds()
+    stand_in = StandIn(MemoryHolds(), "memory", clock=clock)
+    guarded = GuardedHolds(Returning(store), stand_in)
+    guarded.perform(_settlement("before"))
+    _Failing.is_out = Returning.is_out = False
+    clock.pass_a_pause()
+
+    guarded.perform(Fence(place=OTHER, token="t", lease=30))
+    guarded.perform(GiveBack(place=OTHER, keys=()))
+
+    assert _counted(store) == 2
+    assert not stand_in.is_out
+
+
 def test_a_cancelled_try_loses_nothing(clock: Clock) -> None:
     class Hanging:
         is_out = True
