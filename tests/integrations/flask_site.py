@@ -12,6 +12,8 @@ from flask.typing import ResponseReturnValue
 
 from stigg_guard import Subject
 from stigg_guard_flask import StiggGuard, guard_from, meters_usage, requires_feature
+from tests.behaviour.routes import tens
+from tests.behaviour.views import Told
 
 
 def customer_of() -> str | None:
@@ -35,6 +37,11 @@ def create_app() -> Flask:
     @meters_usage("feature-01-templates")
     def create() -> ResponseReturnValue:
         return str(os.getpid()), 201
+
+    @app.get("/stream")
+    @meters_usage("feature-01-templates", streamed=tens)
+    def stream() -> ResponseReturnValue:
+        return Told.by(request.args).stream()
 
     if os.environ.get("ASK_WHILE_LOADING"):
         subject = Subject("customer-demo-01")

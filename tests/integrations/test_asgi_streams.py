@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from sidecar_client.local import LocalSidecar
 from stigg_guard import Rule
 from stigg_guard import asgi as plain
 from stigg_guard.asgi import ASGIApp, Message, Receive, Scope, Send
+from stigg_guard.metering.holds.base import Peek, Place, Standing
 from stigg_guard.specs import meter_spec
 from stigg_guard_starlette import StiggGuardMiddleware, meters_usage, usage_from
 from stigg_guard_starlette.fastapi import meters
@@ -32,6 +34,7 @@ from tests.behaviour.servers import hang_up_amid, uvicorn_serving
 from tests.behaviour.test_streams import eventually
 from tests.behaviour.usage import used
 from tests.behaviour.views import Told
+from tests.counting_sidecar import counting_sidecar
 
 CHUNK = b"0123456789"
 CUSTOMER = {"X-Customer": WITHIN}
@@ -153,6 +156,52 @@ async def test_request_that_is_cancelled_amid_its_stream_is_metered_once(
     await asyncio.to_thread(eventually, lambda: used(sidecar, WITHIN) == usage)
     assert await asyncio.to_thread(used, sidecar, WITHIN) == usage
     assert sidecar.calls["ReportUsage"] == (0 if usage == 3 else 1)
+
+
+def customer_1(_: Scope) -> str:
+    return "customer-1"
+
+
+async def test_request_that_is_cancelled_before_its_stream_began_holds_nothing() -> (
+    None
+):
+    is_counted, may_answer = threading.Event(), threading.Event()
+
+    def on_applied() -> None:
+        is_counted.set()
+        may_answer.wait(20)
+
+    with counting_sidecar(limit=6) as sidecar:
+        sidecar.on_applied = on_applied
+        app = plain.StiggGuardMiddleware(
+            sending(CHUNK),
+            rules=[
+                Rule(path="/", spec=meter_spec("feature-1", streamed=streamed))
+                for streamed in ("start", "end")
+            ],
+            customer=customer_1,
+            target=sidecar.target,
+            write_timeout=20,
+        )
+
+        async def send(_: Message) -> None: ...
+
+        task = asyncio.create_task(run(app, send))
+        await asyncio.to_thread(is_counted.wait, 20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        may_answer.set()
+
+        def held() -> float:
+            place = Place("customer-1", None, "feature-1")
+            found = app.guard.stores.perform(Peek(place=place))
+            assert isinstance(found, Standing)
+            return found.held
+
+        assert await asyncio.to_thread(eventually, lambda: held() == 0)
+        assert sidecar.total() == 1
+        await app.guard.aclose()
 
 
 def site(sidecar: LocalSidecar, *routes: Any, inner: Any = ()) -> Starlette:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -163,3 +164,34 @@ def test_visit_is_over_when_the_stream_is(sidecar: LocalSidecar) -> None:
         assert "_stigg_guard" in vars(requests[0])
         assert b"".join(response) == b"a"
     assert "_stigg_guard" not in vars(requests[0])
+
+
+async def test_client_that_hangs_up_while_a_chunk_waits_is_metered_once(
+    sidecar: LocalSidecar,
+) -> None:
+    is_full = asyncio.Event()
+    incoming = [{"type": "http.request"}]
+
+    async def receive() -> dict[str, Any]:
+        if incoming:
+            return incoming.pop()
+        await is_full.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Mapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            is_full.set()
+            await asyncio.sleep(3600)
+
+    headers = {"host": "testserver", "x-customer": WITHIN}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/async/",
+        "query_string": b"chunks=5",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    with project(VIEWS, target=sidecar.target):
+        await ASGIHandler()(scope, receive, send)
+        assert await asyncio.to_thread(used, sidecar, WITHIN) == 4
+    assert sidecar.calls["ReportUsage"] == 1

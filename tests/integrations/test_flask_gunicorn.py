@@ -19,6 +19,8 @@ import pytest
 
 from sidecar_client.local import LocalSidecar
 from tests.behaviour.routes import AT_LIMIT, WITHIN
+from tests.behaviour.servers import hang_up_amid
+from tests.behaviour.test_streams import eventually
 from tests.behaviour.usage import used
 from tests.scripted_sidecar import scripted_sidecar
 
@@ -137,3 +139,16 @@ def test_requests_of_a_gevent_worker_wait_for_the_sidecar_side_by_side(
                 for customer in customers
             ]
             assert [one.result().status_code for one in asked] == [200] * len(asked)
+
+
+@pytest.mark.parametrize("worker", ["sync", "gthread", "gevent"])
+def test_client_that_hangs_up_is_metered_once_by_what_was_sent(
+    sidecar: LocalSidecar, tmp_path: Path, worker: str
+) -> None:
+    log = tmp_path / "gunicorn.log"
+    with gunicorn(sidecar.target, log, f"--worker-class={worker}") as url:
+        port = int(url.rpartition(":")[2])
+        hang_up_amid(port, "/stream?chunks=inf", WITHIN, after=20)
+        assert eventually(lambda: used(sidecar, WITHIN) >= 5)
+    assert sidecar.calls["ReportUsage"] == 1
+    assert "Traceback" not in log.read_text()
