@@ -10,6 +10,7 @@ import os
 from fastapi import Depends, FastAPI, Request
 from starlette.requests import HTTPConnection
 
+from example_project.places import outbox
 from stigg_guard_starlette import StiggGuardMiddleware, meters_usage, requires_feature
 from stigg_guard_starlette.fastapi import requires
 
@@ -25,6 +26,10 @@ app.add_middleware(
     target=os.environ.get("REVVENU_SIDECAR", "local"),
     local_port=int(os.environ.get("REVVENU_SIDECAR_PORT", "8443")),
     customer=customer_of,
+    # Usage that is not acknowledged waits here, and is reported later.
+    outbox=outbox("fastapi"),
+    # The local sidecar answers with all it was told; a real one lags a little more.
+    usage_seen_within=5,
     upgrade_url="/plans",
 )
 

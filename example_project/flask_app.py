@@ -10,6 +10,7 @@ import os
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
+from example_project.places import outbox
 from stigg_guard_flask import StiggGuard, meters_usage, requires_feature
 
 
@@ -23,6 +24,10 @@ app.config["STIGG_GUARD_TARGET"] = os.environ.get("REVVENU_SIDECAR", "local")
 app.config["STIGG_GUARD_LOCAL_PORT"] = int(
     os.environ.get("REVVENU_SIDECAR_PORT", "8443")
 )
+# Usage that is not acknowledged waits here, and is reported later.
+app.config["STIGG_GUARD_OUTBOX"] = outbox("flask")
+# The local sidecar answers with all it was told; a real one lags a little more.
+app.config["STIGG_GUARD_USAGE_SEEN_WITHIN"] = 5
 app.config["STIGG_GUARD_UPGRADE_URL"] = "/plans"
 StiggGuard(customer=customer_of_request).init_app(app)
 

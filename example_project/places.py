@@ -1,4 +1,4 @@
-"""Where an example listens: the ports that were asked for, or free ones.
+"""Where an example listens and keeps its usage: as it was asked for, or its own choice.
 
 The web server and the sidecar are started in `launch`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from typing import Final
 
 HOST: Final = "127.0.0.1"
@@ -40,6 +41,15 @@ def asked_port(name: str) -> int | None:
     if not written.isdecimal() or not 0 < int(written) < 65536:
         raise LaunchError(f'{name} is "{written}"; use a port from 1 to 65535.')
     return int(written)
+
+
+def outbox(framework: str) -> str:
+    """`REVVENU_OUTBOX`, or a SQLite file of the framework's own in this folder.
+
+    What waits in it was used by the customers of one sidecar: no two examples share it.
+    """
+    own = Path(__file__).resolve().parent / f"usage-{framework}.sqlite3"
+    return os.environ.get("REVVENU_OUTBOX") or str(own)
 
 
 def free_port() -> int:

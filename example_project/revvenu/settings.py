@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from example_project.places import outbox
+
 _HERE = Path(__file__).resolve().parent
 
 SECRET_KEY = "revvenu-demo-on-loopback-only-never-deploy-this-key"
@@ -75,6 +77,12 @@ STIGG_GUARD: dict[str, Any] = {
     "UPGRADE_URL": "/plans/",
     "NO_CUSTOMER": "unauthorized",
     "ON_DENIED": "example_project.revvenu.billing.denied",
+    # Usage that is not acknowledged waits here, and is reported later.
+    "OUTBOX": outbox("django"),
+    # One process counts what is in flight by itself; several share a Redis.
+    "HOLDS": os.environ.get("REVVENU_HOLDS", "memory"),
+    # The local sidecar answers with all it was told; a real one lags a little more.
+    "USAGE_SEEN_WITHIN": 5,
     # When the sidecar is away, people keep working; only uploads wait for it.
     "ON_UNAVAILABLE": "allow",
     "FEATURES": {"feature-06-max-file-size": {"ON_UNAVAILABLE": "deny"}},

@@ -20,6 +20,10 @@ from typing import Final
 import httpx
 import psutil
 
+from example_project.revvenu.plans import TEMPLATES
+from example_project.welcome import ESSENTIALS
+from sidecar_client import GetEntitlementRequest, SyncStigg
+
 ROOT: Final = Path(__file__).parents[2]
 PYTHON: Final = sys.executable
 BIN: Final = Path(PYTHON).parent
@@ -40,6 +44,13 @@ def eventually(is_so: Callable[[], bool], what: str) -> None:
     while not is_so():
         assert time.monotonic() < end, f"waited {PATIENCE:g} s in vain: {what}"
         time.sleep(0.05)
+
+
+def templates_counted(target: str) -> float:
+    """How many templates a sidecar counts for the Essentials customer."""
+    request = GetEntitlementRequest(customer_id=ESSENTIALS, feature_id=TEMPLATES)
+    with SyncStigg(target=target, timeout=5) as client:
+        return client.get_entitlement(request).metered.current_usage
 
 
 class Application:
@@ -143,4 +154,5 @@ def _environment(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "PYTHONUNBUFFERED": "1",
         "REVVENU_DATABASE": str(home / "revvenu.sqlite3"),
+        "REVVENU_OUTBOX": str(home / "usage.sqlite3"),
     }

@@ -8,12 +8,14 @@ import httpx
 import pytest
 
 from example_project.welcome import ARCHIVED, ESSENTIALS, FREE
+from sidecar_client.local import LocalSidecar
 from tests.example.application import (
     BIN,
     PYTHON,
     Application,
     eventually,
     running,
+    templates_counted,
 )
 
 FLASK = [
@@ -64,5 +66,27 @@ def test_routes_answer_each_customer_by_its_plan(
 
         assert answers() <= {200, 402}
         eventually(lambda: answers() == {402}, "the sidecar's verdict is back")
-        assert status(application, "POST", "/templates") == 201
+        # What it had counted is gone with it; we remember that for a few seconds.
+        eventually(
+            lambda: status(application, "POST", "/templates") == 201,
+            "the new sidecar's usage is believed",
+        )
         assert len(application.sidecars()) == 1
+
+
+@pytest.mark.parametrize("command", [FLASK, UVICORN], ids=["flask", "fastapi"])
+def test_usage_waits_while_the_sidecar_is_away_and_arrives(
+    command: list[str], tmp_path: Path
+) -> None:
+    with (
+        LocalSidecar() as sidecar,
+        running(command, tmp_path, REVVENU_SIDECAR=sidecar.target) as application,
+    ):
+        assert status(application, "POST", "/templates") == 201
+        sidecar.stop()
+        # The last known limit holds: 4 of 6 were used.
+        statuses = [status(application, "POST", "/templates") for _ in range(3)]
+        assert statuses == [201, 201, 402]
+        sidecar.start()
+        eventually(lambda: templates_counted(sidecar.target) == 6, "it arrives")
+        assert status(application, "POST", "/templates") == 402
