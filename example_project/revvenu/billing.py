@@ -24,6 +24,12 @@ def customer_of(request: HttpRequest) -> str | None:
     return request.user.customer_id if isinstance(request.user, User) else None
 
 
+def user_of(request: HttpRequest) -> User:
+    """Who is logged in; the middleware lets nobody else through to the pages."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
 def denied(request: HttpRequest, decision: Decision) -> HttpResponse:
     """The guard's own answer for programs, a page of Revvenu for people."""
     accept = request.META.get("HTTP_ACCEPT")

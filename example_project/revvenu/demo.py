@@ -5,6 +5,7 @@ The numbers agree with the usage that the demo catalog begins with.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,12 +19,10 @@ from django.utils import timezone
 
 from example_project.revvenu.models import User
 from example_project.revvenu.plans import CAMPAIGNS, TEMPLATES
-from sidecar_client import (
-    ReportUsageRequest,
-    SidecarRejected,
-    SyncStigg,
-    UsageUpdateBehavior,
-)
+from example_project.revvenu.waiting import rows_of_customer
+from stigg_guard import AccessDenied, Guard, Subject
+
+_PATIENCE: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +76,19 @@ CUSTOMERS: Final = (
 )
 
 
-def start_over(client: SyncStigg, user: User) -> None:
-    """Give a demo customer what it began with, and tell the sidecar."""
+def start_over(guard: Guard, user: User) -> bool:
+    """Give a demo customer what it began with; whether the sidecar knows it already."""
     customer = next(found for found in CUSTOMERS if found.id == user.customer_id)
     with transaction.atomic():
-        for name in ("Asset", "Campaign", "Domain", "Template"):
+        for name in ("Asset", "Burst", "Campaign", "Domain", "Template"):
             rows_of(apps, name).filter(owner=user).delete()
         fill(apps, user, customer)
-    _report(client, customer.id, TEMPLATES, len(customer.templates))
-    _report(client, customer.id, CAMPAIGNS, 0)
+    # An archived customer has no usage to set.
+    if not customer.templates:
+        return True
+    _use(guard, customer.id, TEMPLATES, len(customer.templates))
+    _use(guard, customer.id, CAMPAIGNS, 0)
+    return _has_arrived(guard, customer.id)
 
 
 def fill(models: Apps, user: object, customer: Customer) -> None:
@@ -111,13 +114,24 @@ def rows_of(models: Apps, name: str) -> Manager[Model]:
     return manager
 
 
-def _report(client: SyncStigg, customer_id: str, feature_id: str, total: int) -> None:
-    request = ReportUsageRequest(
-        customer_id=customer_id,
-        feature_id=feature_id,
+def _use(guard: Guard, customer_id: str, feature_id: str, total: int) -> None:
+    """Report a total, behind what waits in the outbox."""
+    usage = guard.metered(
+        Subject(customer_id),
+        feature_id,
         value=total,
-        update_behavior=UsageUpdateBehavior.USAGE_UPDATE_BEHAVIOR_SET,
+        update="set",
+        delivery="background",
     )
-    # An archived customer has no usage to set.
-    with suppress(SidecarRejected):
-        client.report_usage(request)
+    with suppress(AccessDenied), usage:
+        pass
+
+
+def _has_arrived(guard: Guard, customer_id: str) -> bool:
+    """Wait until nothing of a customer waits, or the sidecar turns out to be away."""
+    give_up = time.monotonic() + _PATIENCE
+    while rows := rows_of_customer(guard, customer_id):
+        if time.monotonic() > give_up or any(row.attempts for row in rows):
+            return False
+        time.sleep(0.02)
+    return True

@@ -17,9 +17,10 @@ _DOMAIN = RegexValidator(
 
 
 class TemplateForm(forms.Form):
-    """A new template."""
+    """A new template; a form with an id makes only one, however often it is sent."""
 
     name = forms.CharField(max_length=60)
+    form_id = forms.UUIDField(required=False)
 
 
 class CampaignForm(forms.Form):

@@ -5,8 +5,9 @@ What a user may make is not kept here: the sidecar knows.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -39,12 +40,17 @@ class Template(models.Model):
     created: models.DateTimeField[datetime, datetime] = models.DateTimeField(
         default=timezone.now
     )
+    form_id: models.UUIDField[UUID | None, UUID | None] = models.UUIDField(null=True)
+    """The form it was made with: one that is sent twice makes one template."""
     objects: ClassVar[models.Manager[Template]] = models.Manager()
 
     class Meta:
-        """Newest first."""
+        """Newest first; one for each form."""
 
         ordering: ClassVar[list[str]] = ["-created", "-pk"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["owner", "form_id"], name="once_by_form")
+        ]
 
 
 class Campaign(models.Model):
@@ -109,3 +115,31 @@ class Asset(models.Model):
         """Newest first."""
 
         ordering: ClassVar[list[str]] = ["-uploaded", "-pk"]
+
+
+class Burst(models.Model):
+    """The last time that a user had a hundred requests sent, and how they ended."""
+
+    owner: models.OneToOneField[User, User] = models.OneToOneField(
+        User, models.CASCADE, related_name="burst"
+    )
+    started: models.DateTimeField[datetime, datetime] = models.DateTimeField(
+        default=timezone.now
+    )
+    seconds: models.FloatField[float | None, float | None] = models.FloatField(
+        null=True
+    )
+    """How long all of them took; None while they are under way."""
+    statuses: models.JSONField[dict[str, int], Any] = models.JSONField(default=dict)
+    """How often each status was answered."""
+    counted: models.CharField[str, str] = models.CharField(max_length=80, default="")
+    """What the sidecar counted afterwards, in words; empty when it did not answer."""
+    is_within: models.BooleanField[bool, bool] = models.BooleanField(default=False)
+    """Whether that was within the limit."""
+    objects: ClassVar[models.Manager[Burst]] = models.Manager()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether answers are still to come; not when its process ended meanwhile."""
+        is_young = timezone.now() - self.started < timedelta(minutes=2)
+        return self.seconds is None and is_young

@@ -6,7 +6,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.staticfiles.views import serve
 from django.urls import path
 
-from example_project.revvenu import api, views
+from example_project.revvenu import api, backstage, views
 
 urlpatterns = [
     path("", views.overview, name="overview"),
@@ -25,9 +25,12 @@ urlpatterns = [
     path("domain/", views.domain, name="domain"),
     path("files/", views.files, name="files"),
     path("analytics/", views.analytics, name="analytics"),
+    path("backstage/", backstage.look, name="backstage"),
+    path("backstage/burst/", backstage.send_burst, name="send-burst"),
+    path("backstage/sidecar/", backstage.turn_sidecar, name="turn-sidecar"),
     path("plans/", views.plans, name="plans"),
     path("api/reports/", api.reports),
     path("api/templates/", api.create_template),
-    # Whatever serves the demo, it serves the style sheet as well.
+    # Whatever serves the demo, it serves style sheet and script as well.
     path("static/<path:path>", login_not_required(serve), {"insecure": True}),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import login as log_in
@@ -11,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from example_project.revvenu.billing import denied, user_of
 from example_project.revvenu.demo import start_over
 from example_project.revvenu.forms import (
     LARGEST_UPLOAD_MB,
@@ -21,20 +24,16 @@ from example_project.revvenu.forms import (
 )
 from example_project.revvenu.models import Asset, Campaign, Domain, Template, User
 from example_project.revvenu.panel import panel
-from example_project.revvenu.plans import NAMES, PLANS
-from sidecar_client import SidecarError, SyncStigg
-from stigg_guard_django import guard_from, meters_usage, requires_feature
-
-
-def user_of(request: HttpRequest) -> User:
-    """Who is logged in; the middleware lets nobody else through."""
-    assert isinstance(request.user, User)
-    return request.user
-
-
-def sidecar(request: HttpRequest) -> SyncStigg:
-    """The guard's own client, for what is more than a yes or a no."""
-    return guard_from(request).sync.sidecar.client
+from example_project.revvenu.plans import CAMPAIGNS, NAMES, PLANS, TEMPLATES
+from example_project.revvenu.standing import standing
+from example_project.revvenu.waiting import waiting
+from stigg_guard import Decision
+from stigg_guard_django import (
+    guard_from,
+    meters_usage,
+    requires_feature,
+    usage_from,
+)
 
 
 @login_not_required
@@ -58,19 +57,19 @@ def logout(request: HttpRequest) -> HttpResponse:
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
     """What the customer's plan contains and how much of it is used."""
-    found = panel(sidecar(request), user_of(request).customer_id)
-    return render(request, "revvenu/overview.html", {"panel": found})
+    guard, customer_id = guard_from(request), user_of(request).customer_id
+    found = panel(guard.sidecar.client, customer_id)
+    context = {"panel": found, "waiting": waiting(guard, customer_id)}
+    return render(request, "revvenu/overview.html", context)
 
 
 @require_POST
 def begin_again(request: HttpRequest) -> HttpResponse:
     """Give the demo customer its first templates and its first usage back."""
-    try:
-        start_over(sidecar(request), user_of(request))
-    except SidecarError:
-        messages.error(request, "The sidecar is away, so usage could not be set back.")
-    else:
+    if start_over(guard_from(request), user_of(request)):
         messages.success(request, "Templates, campaigns and usage are as they began.")
+    else:
+        messages.error(request, "The sidecar is away; it is told when it is back.")
     return redirect("overview")
 
 
@@ -83,33 +82,53 @@ def templates(request: HttpRequest) -> HttpResponse:
 def _templates(
     request: HttpRequest, form: forms.Form, status: int = 200
 ) -> HttpResponse:
-    found = Template.objects.filter(owner=user_of(request))
-    context = {"templates": found, "form": form}
+    user = user_of(request)
+    context = {
+        "templates": Template.objects.filter(owner=user),
+        "form": form,
+        "form_id": uuid4(),
+        "now": standing(guard_from(request), user),
+    }
     return render(request, "revvenu/templates.html", context, status=status)
 
 
+def denied_unless_made(request: HttpRequest, decision: Decision) -> HttpResponse:
+    """A second click that found the last unit taken, by the first one."""
+    form = TemplateForm(request.POST)
+    form_id = form.cleaned_data["form_id"] if form.is_valid() else None
+    made = Template.objects.filter(owner=user_of(request), form_id=form_id).first()
+    if form_id is None or made is None:
+        return denied(request, decision)
+    return _ready(request, made)
+
+
 @require_POST
-@meters_usage("feature-01-templates")
+@meters_usage(TEMPLATES, on_denied=denied_unless_made)
 def create_template(request: HttpRequest) -> HttpResponse:
     """Take one unit, if the plan has one left."""
     form = TemplateForm(request.POST)
     if not form.is_valid():
         return _templates(request, form, status=400)
-    name = form.cleaned_data["name"]
-    Template.objects.create(owner=user_of(request), name=name)
-    messages.success(request, f"“{name}” is ready to be filled.")
+    template, is_new = Template.objects.get_or_create(
+        owner=user_of(request),
+        form_id=form.cleaned_data["form_id"] or uuid4(),
+        defaults={"name": form.cleaned_data["name"]},
+    )
+    if not is_new:
+        # A second click on the same form: it takes nothing.
+        usage_from(request).value = 0
+    return _ready(request, template)
+
+
+def _ready(request: HttpRequest, template: Template) -> HttpResponse:
+    messages.success(request, f"“{template.name}” is ready to be filled.")
     return redirect("templates")
 
 
-def templates_left(request: HttpRequest) -> int:
-    """How many templates there are when one is gone."""
-    return max(Template.objects.filter(owner=user_of(request)).count() - 1, 0)
-
-
 @require_POST
-@meters_usage("feature-01-templates", value=templates_left, update="set")
+@meters_usage(TEMPLATES, value=-1)
 def delete_template(request: HttpRequest, template_id: int) -> HttpResponse:
-    """Give one unit back, by reporting the new total."""
+    """Give one unit back."""
     template = get_object_or_404(Template, pk=template_id, owner=user_of(request))
     template.delete()
     messages.success(request, f"“{template.name}” is deleted.")
@@ -131,7 +150,7 @@ def _campaigns(
 
 
 @require_POST
-@meters_usage("feature-02-campaigns")
+@meters_usage(CAMPAIGNS)
 def send_campaign(request: HttpRequest) -> HttpResponse:
     """Send to everybody; counted until the month ends."""
     form = CampaignForm(request.POST)

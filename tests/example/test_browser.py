@@ -10,13 +10,14 @@ from typing import Any, cast
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.example.application import PATIENCE, Application, running
-from tests.example.test_django import RUNSERVER
+from tests.example.test_outage import DEMO
 
 OPTIONS = [
     "--headless=new",
@@ -50,8 +51,16 @@ class Person:
 
     def press(self, label: str) -> None:
         """Click a button and see the next page."""
+        self._leave_by(self.button(label))
+
+    def button(self, label: str) -> WebElement:
+        """The first button that can be seen and says so."""
         buttons = self.browser.find_elements(By.TAG_NAME, "button")
-        self._leave_by(next(found for found in buttons if label in found.text))
+        return next(found for found in buttons if label in found.text)
+
+    def see(self, text: str) -> None:
+        """Look at the page until it says so."""
+        WebDriverWait(self.browser, PATIENCE).until(lambda _: text in self.text, text)
 
     def follow(self, label: str) -> None:
         """Click a link and see the next page."""
@@ -113,7 +122,7 @@ def application(
 ) -> Iterator[Application]:
     home = tmp_path_factory.mktemp("application")
     shutil.copy(migrated, home)
-    with running(RUNSERVER, home) as application:
+    with running(DEMO, home) as application:
         yield application
 
 
@@ -175,6 +184,83 @@ def test_keyboard_is_enough_to_create_a_template(person: Person) -> None:
     assert focused.text == "Create template"
     person.wait_for_next_page(lambda: focused.send_keys(Keys.ENTER))
     assert "“By keyboard” is ready" in person.text
+
+
+def test_double_click_creates_one_template(
+    person: Person, application: Application
+) -> None:
+    person.choose("Harbor & Pine")
+    person.open("/templates/")
+    sent = application.said.count("POST /templates/create/")
+    person.fill("name", "Clicked twice")
+    create = person.button("Create template")
+    twice = ActionChains(person.browser).double_click(create)
+    person.wait_for_next_page(twice.perform)
+    person.see("“Clicked twice” is ready")
+    headings = [x.text for x in person.browser.find_elements(By.CSS_SELECTOR, "h2")]
+    assert headings.count("Clicked twice") == 1
+    person.see("4 of 6")
+    assert application.said.count("POST /templates/create/") == sent + 1
+
+
+SUBMIT_TWICE = """(() => {
+    const form = document.querySelector("form.inline"), prevented = [];
+    addEventListener("submit", (event) => {
+        prevented.push(event.defaultPrevented);
+        event.preventDefault();
+    });
+    form.elements.name.value = "Twice";
+    form.requestSubmit();
+    form.requestSubmit();
+    return prevented;
+})()"""
+
+
+def test_form_that_is_under_way_is_not_sent_again(person: Person) -> None:
+    person.choose("Harbor & Pine")
+    person.open("/templates/")
+    assert person.evaluate(SUBMIT_TWICE) == [False, True]
+    create = person.button("Create template")
+    assert create.get_attribute("aria-disabled") == "true"
+
+
+def test_button_shows_what_came_of_a_hundred_requests(person: Person) -> None:
+    person.choose("Harbor & Pine")
+    person.open("/templates/")
+    page = person.browser.find_element(By.TAG_NAME, "html")
+    outcome = person.browser.find_element(By.ID, "burst-outcome")
+    assert not outcome.is_displayed()
+    person.button("Send 100 requests at once").click()
+    person.see("Within the limit. The sidecar counts 6 of 6.")
+    figures = outcome.find_elements(By.TAG_NAME, "dd")
+    assert [figure.text for figure in figures] == ["3", "97", ""]
+    assert "All hundred were answered in" in outcome.text
+    person.see("Request ")
+    cards = person.browser.find_elements(By.CSS_SELECTOR, ".card h2")
+    assert sum(card.text.startswith("Request ") for card in cards) == 3
+    assert len(cards) == 6
+    # All of it without another page.
+    assert person.browser.find_element(By.TAG_NAME, "html") == page
+
+
+def test_usage_waits_and_arrives_before_ones_eyes(person: Person) -> None:
+    person.choose("Harbor & Pine")
+    person.open("/templates/")
+    person.button("Stop the sidecar").click()
+    try:
+        person.see("is away")
+        person.fill("name", "Made meanwhile")
+        person.press("Create template")
+        assert "“Made meanwhile” is ready" in person.text
+        person.see("1 unit is waiting to be reported. The oldest has waited")
+        person.see("has waited 2 s")
+    finally:
+        person.button("Start the sidecar again").click()
+    person.see("All of it has arrived at the sidecar.")
+    person.see("4 of 6")
+    assert "waiting to be reported" not in person.text
+    # The focus stays where the button was.
+    assert person.browser.switch_to.active_element.text == "Stop the sidecar"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any, Self
 
 import httpx
 
@@ -35,6 +38,40 @@ class Visitor:
     def begin_again(self) -> None:
         """Have what the customer began with."""
         assert self.post("/start-over/").status_code == 302
+
+    @property
+    def form_id(self) -> str:
+        """The id of the form for a new template, as it is on the page now."""
+        page = self.get("/templates/").text
+        return page.partition('name="form_id" value="')[2].partition('"')[0]
+
+    @property
+    def standing(self) -> dict[str, Any]:
+        """What the backstage of the templates page shows now."""
+        found: dict[str, Any] = self.get("/backstage/").json()
+        return found
+
+    def create(self, name: str, form_id: str = "") -> int:
+        """Send the form for a new template; the status."""
+        answer = self.post("/templates/create/", name=name, form_id=form_id)
+        return answer.status_code
+
+    def delete_one(self) -> None:
+        """Delete the newest template."""
+        page = self.get("/templates/").text
+        newest = page.partition("/delete/")[0].rpartition("/")[2]
+        assert self.post(f"/templates/{newest}/delete/").status_code == 302
+
+    def at_once(self, number: int, form_id: str = "") -> Counter[int]:
+        """Send that form so many times in the same moment; the statuses."""
+        gate = Barrier(number)
+
+        def send(each: int) -> int:
+            gate.wait()
+            return self.create(f"Parallel {each}", form_id)
+
+        with ThreadPoolExecutor(number) as threads:
+            return Counter(threads.map(send, range(number)))
 
     def get(self, path: str) -> httpx.Response:
         """A page."""
