@@ -44,7 +44,7 @@ class Undo(Exception):
 class Router:
     """Everything of the outbox lives in the database of these tests."""
 
-    alias: ClassVar = "sqlite"
+    alias: ClassVar = "transactions"
 
     def db_for_write(self, model: Any, **_: object) -> str | None:
         return self.alias if model in (OutboxRow, OutboxTally) else None
@@ -54,7 +54,7 @@ class Router:
 
 @pytest.fixture(scope="module")
 def alias() -> Iterator[str]:
-    with database("sqlite") as alias:
+    with database("sqlite", alias="transactions") as alias:
         yield alias
 
 

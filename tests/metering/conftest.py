@@ -13,11 +13,11 @@ from tests.metering.django.site import database
 
 @pytest.fixture(scope="session")
 def django_databases() -> Iterator[Callable[[str], str]]:
-    """The alias of a migrated database: "sqlite", "postgresql" or "mariadb"."""
+    """The alias of a migrated "sqlite", "postgresql" or "mariadb", open to the end."""
     with ExitStack() as stack:
 
         @cache
         def alias_of(kind: str) -> str:
-            return stack.enter_context(database(kind))
+            return stack.enter_context(database(kind, f"shared_{kind}"))
 
         yield alias_of

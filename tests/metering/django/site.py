@@ -29,8 +29,12 @@ def configure() -> None:
 
 
 @contextmanager
-def database(kind: str) -> Generator[str]:
-    """The alias of a new database, on a server of its own, with the outbox's tables."""
+def database(kind: str, alias: str | None = None) -> Generator[str]:
+    """The alias of a new database, on a server of its own, with the outbox's tables.
+
+    It is the kind, unless another one is given: no two open databases may share one.
+    """
+    alias = alias or kind
     with ExitStack() as stack:
         if kind == "sqlite":
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sqlite-"))
@@ -40,9 +44,9 @@ def database(kind: str) -> Generator[str]:
         if kind == "mariadb":
             # Its pure driver connects slowly, and closes what a thread left open.
             entry["CONN_MAX_AGE"] = 60
-        stack.enter_context(added(kind, entry))
-        call_command("migrate", "stigg_guard", database=kind, verbosity=0)
-        yield kind
+        stack.enter_context(added(alias, entry))
+        call_command("migrate", "stigg_guard", database=alias, verbosity=0)
+        yield alias
 
 
 @contextmanager
@@ -68,6 +72,7 @@ def sqlite(folder: Path) -> dict[str, object]:
 def added(alias: str, entry: Mapping[str, object]) -> Generator[None]:
     """Give the project one more database."""
     configure()
+    assert alias not in connections.settings, f"{alias} is open already"
     default = connections.settings["default"]
     made = connections.configure_settings({"default": default, alias: dict(entry)})
     connections.settings[alias] = made[alias]
