@@ -34,7 +34,7 @@ def due_rows(
 def _of_open_lanes(rows: QuerySet[OutboxRow], now: float) -> QuerySet[OutboxRow]:
     lane = rows.filter(queue=OuterRef("queue")).order_by("pk")
     first = Subquery(lane.values(due=Coalesce("lease_until", "due_at"))[:1])
-    return rows.annotate(first_due_at=first).filter(
+    return rows.alias(first_due_at=first).filter(
         Q(queue=None) | Q(first_due_at__lte=now)
     )
 

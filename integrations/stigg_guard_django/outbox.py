@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import wraps
 from math import inf
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import connections, router, transaction
@@ -39,14 +40,42 @@ from stigg_guard_django.models import (
     stored_key,
 )
 from stigg_guard_django.outcomes import outcomes
-from stigg_guard_django.trouble import check_database, needs_a_person, unavailable
+from stigg_guard_django.trouble import (
+    check_database,
+    is_deadlock,
+    needs_a_person,
+    unavailable,
+)
 
 logger = logging.getLogger("stigg_guard")
 
 Callback = Callable[[list[NewRow]], object]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_TRIES: Final = 5
 _FORGET_EVERY: Final = 60.0
 _FORGET_AT_ONCE: Final = 1_000
+
+
+def _again_after_deadlock(
+    method: Callable[Concatenate[DjangoOutbox, P], T],
+) -> Callable[Concatenate[DjangoOutbox, P], T]:
+    """Do a step anew that the database ended; not what is part of a transaction."""
+
+    @wraps(method)
+    def done(self: DjangoOutbox, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(_TRIES - 1):
+            try:
+                return method(self, *args, **kwargs)
+            except OutboxUnavailable as error:
+                is_part = connections[self.alias].in_atomic_block
+                if is_part or not is_deadlock(error.__cause__):
+                    raise
+        return method(self, *args, **kwargs)
+
+    return done
 
 
 class DjangoOutbox(Outbox):
@@ -105,6 +134,7 @@ class DjangoOutbox(Outbox):
         """
         self._callbacks.append(callback)
 
+    @_again_after_deadlock
     def put(self, rows: Sequence[NewRow]) -> None:
         """Store all rows or none; durable once the caller's transaction commits."""
         if not rows:
@@ -146,6 +176,7 @@ class DjangoOutbox(Outbox):
         """`put` in the thread where Django keeps an async view's connections."""
         await sync_to_async(self.put, thread_sensitive=True)(rows)
 
+    @_again_after_deadlock
     def claim(self, worker: str, *, most: int, lease: float) -> list[Row]:
         """Up to `most` rows that are due; rows that another claim locks are passed."""
         now = self._clock()
@@ -165,12 +196,14 @@ class DjangoOutbox(Outbox):
                 self._forget(_FORGET_AT_ONCE)
         return [_claimed(row, now) for row in chosen]
 
+    @_again_after_deadlock
     def extend(self, worker: str, ids: Sequence[str], *, lease: float) -> None:
         """Prolong the worker's claim of rows; rows it has no more are left out."""
         until = self._clock() + lease
         with self._asking("extend a claim"):
             self._claimed_by(worker, numbers(ids)).update(lease_until=until)
 
+    @_again_after_deadlock
     def finish(self, worker: str, results: Sequence[Result]) -> None:
         """What became of rows that the worker claimed, in one step."""
         now = self._clock()
@@ -194,6 +227,7 @@ class DjangoOutbox(Outbox):
         with self._asking("read rows"):
             return _readable(self._named(ids).order_by("pk"))
 
+    @_again_after_deadlock
     def retry(self, ids: Sequence[str] | None = None) -> int:
         """Make parked rows pending, due now and not doubtful; how many there were."""
         now = self._clock()
@@ -207,6 +241,7 @@ class DjangoOutbox(Outbox):
                 changed_at=now,
             )
 
+    @_again_after_deadlock
     def discard(self, ids: Sequence[str]) -> list[Row]:
         """Delete rows that are pending or parked, and return them.
 

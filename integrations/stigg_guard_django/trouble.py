@@ -70,6 +70,14 @@ def needs_a_person(error: BaseException | None) -> bool:
     return is_refused or _is_unmigrated(error) or bool(_REFUSAL.search(str(error)))
 
 
+def is_deadlock(error: BaseException | None) -> bool:
+    """Whether a transaction was ended for the sake of others, and may be done again."""
+    if not isinstance(error, Error):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state in ("40P01", "40001") or error.args[:1] == (1213,)
+
+
 def _is_unmigrated(error: Error) -> bool:
     """Whether a table or column is missing, in the words of each database."""
     cause: Any = error.__cause__

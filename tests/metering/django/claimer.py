@@ -21,7 +21,9 @@ def main(worker: str, entry: str) -> None:
         print("ready", flush=True)
         sys.stdin.readline()
         claimed: list[str] = []
-        while rows := outbox.claim(worker, most=7, lease=60):
+        # A claim may be empty while another one has not committed yet.
+        while outbox.status().pending:
+            rows = outbox.claim(worker, most=7, lease=60)
             claimed += [row.measurement.key for row in rows]
             outbox.finish(worker, [Delivered(id=row.id) for row in rows])
         print(json.dumps(claimed), flush=True)

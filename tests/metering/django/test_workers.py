@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,7 @@ from functools import partial
 import pytest
 from django.db import connections, transaction
 
-from stigg_guard.metering.outbox.base import Delivered, NewRow
+from stigg_guard.metering.outbox.base import Delivered, NewRow, Parked, Result
 from stigg_guard_django.models import OutboxRow
 from stigg_guard_django.outbox import DjangoOutbox
 from tests.metering.django.elsewhere import elsewhere, start
@@ -123,6 +124,35 @@ def test_row_that_is_being_claimed_is_not_discarded(outbox: DjangoOutbox) -> Non
         retried = elsewhere(lambda: keys(outbox.claim("v", most=9, lease=60)))
     assert retried == keys(discarding.result(30)) == []
     assert keys(outbox.rows("in_flight")) == ["a"]
+
+
+def is_anybody_blocked(alias: str) -> bool:
+    """Whether some transaction waits for the lock of another one."""
+    query = {
+        "postgresql": "pg_stat_activity WHERE wait_event_type = 'Lock'",
+        "mysql": "information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+    }[connections[alias].vendor]
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {query}")
+        return bool(cursor.fetchone()[0])
+
+
+@SERVERS
+def test_step_that_a_deadlock_ended_is_done_again(outbox: DjangoOutbox) -> None:
+    outbox.put([event("a"), event("b"), *(event(f"x{n}") for n in range(50))])
+    a, b = outbox.claim("w", most=2, lease=60)
+    results: list[Result] = [Delivered(id=a.id), Parked(id=b.id, error="refused")]
+    rows = OutboxRow.objects.using(outbox.alias)
+    with locked(outbox, "b"):
+        # The lighter of two transactions is ended: not this one.
+        rows.filter(key__startswith="x").update(error="changed")
+        finishing = start(partial(outbox.finish, "w", results))
+        give_up = time.monotonic() + 30
+        while not elsewhere(partial(is_anybody_blocked, outbox.alias)):
+            assert time.monotonic() < give_up, "the worker is not blocked"
+        assert rows.select_for_update().get(key="a")
+    finishing.result(30)
+    assert [row.state for row in outbox.find(["a", "b"])] == ["delivered", "parked"]
 
 
 def test_thread_that_only_works_keeps_no_connection(alias: str) -> None:
