@@ -6,7 +6,7 @@ added or edited by hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,11 @@ from django.template.response import TemplateResponse
 from django.utils.text import Truncator
 from django.utils.timesince import timesince
 
+from stigg_guard.metering.holds.base import GiveBack
 from stigg_guard.metering.measurement import Measurement
+from stigg_guard.metering.outbox.base import Row
+from stigg_guard.metering.worker import place_of
+from stigg_guard_django.apps import project_guards
 from stigg_guard_django.models import DISCARDABLE, STATES, OutboxRow, stored_key
 from stigg_guard_django.outbox import DjangoOutbox
 
@@ -65,8 +69,9 @@ class OutboxAdmin(_ModelAdmin):
     )
 
     def outbox(self) -> DjangoOutbox:
-        """The outbox that is shown; override it where the routers do not lead to it."""
-        return DjangoOutbox()
+        """The project's outbox; where that is another one, what lies in the tables."""
+        found = project_guards().sync.outbox
+        return found if isinstance(found, DjangoOutbox) else DjangoOutbox()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OutboxRow]:
         """The rows of the outbox's database."""
@@ -144,8 +149,10 @@ class OutboxAdmin(_ModelAdmin):
         return TemplateResponse(request, name, context)
 
     def _discard(self, request: HttpRequest, rows: list[OutboxRow]) -> None:
-        gone = {row.id for row in self.outbox().discard([str(row.pk) for row in rows])}
-        discarded = [row for row in rows if str(row.pk) in gone]
+        gone = self.outbox().discard([str(row.pk) for row in rows])
+        _give_back(gone)
+        ids = {row.id for row in gone}
+        discarded = [row for row in rows if str(row.pk) in ids]
         _log(request, discarded, DELETION, "Discarded.")
         self.message_user(request, f"Discarded {_counted(len(gone))}.")
 
@@ -241,6 +248,15 @@ def _slices(rows: QuerySet[OutboxRow]) -> Iterator[list[OutboxRow]]:
     while some := [*rows.order_by("pk").filter(pk__gt=last)[:_AT_ONCE]]:
         yield some
         last = some[-1].pk
+
+
+def _give_back(rows: Iterable[Row]) -> None:
+    """Let others have the units that discarded rows held."""
+    stores = project_guards().sync.stores
+    for row in rows:
+        place = place_of(row.measurement)
+        if row.is_held and place is not None:
+            stores.perform(GiveBack(place=place, keys=(row.measurement.key,)))
 
 
 def _log(request: HttpRequest, rows: list[OutboxRow], flag: int, message: str) -> None:

@@ -10,9 +10,11 @@ from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from stigg_guard.metering.holds.base import Keep, Peek, Place, Standing
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.metering.outbox.base import NewRow, PutOff
 from stigg_guard.subject import Subject
+from stigg_guard_django.apps import project_guards
 from stigg_guard_django.models import OutboxRow
 from stigg_guard_django.outbox import DjangoOutbox
 from tests.metering.django.admin_project import admin_project
@@ -161,6 +163,18 @@ def test_discard_asks_and_then_deletes(outbox: DjangoOutbox) -> None:
     assert "Discarded 2 measurements." in page
     assert stored(outbox) == ["sent", "kept"]
     assert [message for _, message in history()] == ["Discarded."] * 2
+
+
+def test_discarded_rows_hold_nothing_any_more(outbox: DjangoOutbox) -> None:
+    row = usage("a", customer="held", is_held=True)
+    place = Place("held", None, "seats")
+    stores = project_guards().sync.stores
+    stores.perform(Keep(place=place, key="a", units=1, mode="stored"))
+    outbox.put([row])
+    Person("view", "delete").does("discard", ["a"], confirmed="yes")
+    standing = stores.perform(Peek(place=place))
+    assert isinstance(standing, Standing)
+    assert (standing.counted, standing.held) == (0, 0)
 
 
 def test_row_that_is_claimed_while_a_person_thinks_is_not_discarded(
