@@ -175,8 +175,8 @@ def break_connection(outbox: DjangoOutbox) -> None:
     """End the connection of this thread from another one."""
     which, how = {
         "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend(%s)"),
-        "mariadb": ("connection_id()", "KILL %s"),
-    }[outbox.alias]
+        "mysql": ("connection_id()", "KILL %s"),
+    }[connections[outbox.alias].vendor]
     with connections[outbox.alias].cursor() as cursor:
         cursor.execute(f"SELECT {which}")
         number = cursor.fetchone()
