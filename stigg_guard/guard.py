@@ -28,7 +28,7 @@ from stigg_guard.errors import AccessDenied
 from stigg_guard.flow import decide
 from stigg_guard.metering.conversation import Fate, report_flow
 from stigg_guard.metering.measurement import Measurement
-from stigg_guard.metering.outcome import astored, one, stored
+from stigg_guard.metering.outcome import BEHIND, astored, one, stored
 from stigg_guard.reporting import event_of, usage_of
 from stigg_guard.requirement import Dimension, Need, Update
 from stigg_guard.settings import Settings
@@ -267,6 +267,8 @@ class Guard(BaseGuard):
         if isinstance(step, Hold):
             return self._core.stores.perform(step.op)
         if isinstance(step, Report):
+            if self._core.stores.is_behind(step.measurement):
+                return BEHIND
             return one(self.sidecar.report((step.measurement,)))
         if isinstance(step, Store):
             return stored(self._store, step)
@@ -505,6 +507,10 @@ class AsyncGuard(BaseGuard):
                 return stores.perform(step.op)
             return await stores.aperform(step.op)
         if isinstance(step, Report):
+            if step.measurement.update == "set" and await asyncio.to_thread(
+                stores.is_behind, step.measurement
+            ):
+                return BEHIND
             return one(await self.sidecar.report((step.measurement,)))
         if isinstance(step, Store):
             return await astored(self._store, step)

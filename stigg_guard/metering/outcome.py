@@ -6,12 +6,18 @@ Who does the I/O is `stigg_guard.guard`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from stigg_guard.decision import NoAnswer
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.acknowledged import Acknowledged
 from stigg_guard.metering.outbox.base import OutboxUnavailable
 from stigg_guard.steps import Store
+
+BEHIND: Final = NoAnswer(
+    cause="usage reported before it still waits in the outbox", may_have_arrived=False
+)
+"""Why a new total is stored and not reported: it must not overtake."""
 
 
 def one(reply: tuple[Acknowledged, ...] | NoAnswer) -> Acknowledged | NoAnswer:

@@ -29,6 +29,7 @@ from stigg_guard.metering.holds.base import (
 )
 from stigg_guard.metering.holds.elsewhere import HoldsAmongOthers, HoldsElsewhere
 from stigg_guard.metering.holds.memory import AsyncMemoryHolds, MemoryHolds
+from stigg_guard.metering.measurement import Measurement
 from stigg_guard.metering.outbox.base import Outbox, OutboxUnavailable
 from stigg_guard.metering.outbox.locations import open_outbox
 from stigg_guard.metering.outbox.memory import MemoryOutbox
@@ -318,6 +319,18 @@ class Stores:
             end_orderly_on_sigterm()
         if self._settings.outbox_worker or is_queue:
             self._deliverer.wake()
+
+    def is_behind(self, measurement: Measurement) -> bool:
+        """Whether a new total would overtake changes that wait in the outbox.
+
+        Changes may overtake each other: they only add up.
+        """
+        if measurement.update != "set" or self._outbox is None:
+            return False
+        try:
+            return not _is_empty(self._outbox)
+        except OutboxUnavailable:
+            return False
 
     def own_worker(self) -> Worker:
         """A worker of this process, which granted what it holds in memory."""

@@ -497,3 +497,16 @@ def test_processes_that_hold_alone_leave_doubts_to_a_person(
     (row,) = rows_of(guard)
     assert row.state == "parked"
     assert "not known here" in (row.error or "")
+
+
+def test_a_new_total_does_not_overtake_changes_that_wait(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make()
+    use(guard)
+    sidecar.stop()
+    use(guard)
+    sidecar.start()
+    assert guard.report(CUSTOMER, FEATURE, 1, update="set") == "stored"
+    deliver(guard)
+    assert sidecar.total() == 1
