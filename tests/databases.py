@@ -64,7 +64,8 @@ class DatabaseServer(ABC):
         log = self.folder / "server.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                self.command,
+                # It ends with the tests, also when they are killed.
+                ["setpriv", "--pdeathsig", self.fast_end.name[3:], *self.command],
                 cwd=self.folder,
                 user=self._user,
                 group=self._user,
