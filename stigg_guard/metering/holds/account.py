@@ -268,7 +268,8 @@ class Account:
         return max(0.0, op.units - (self.counted - self.held.units))
 
     def _acknowledge(self, op: Settle) -> None:
-        if op.total is not None and self.held.is_certain:
+        held = self.held
+        if op.total is not None and held.is_certain and not held.has_crossed:
             self.expected = op.total
         elif op.update == "set":
             self.expected = None

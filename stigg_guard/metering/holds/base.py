@@ -144,8 +144,8 @@ class Settle:
     differ from the hold. With `update` "set" they are the new total, and differ from
     what was used at the take. They are young for `young_for` seconds, unless below 0.
     `total` is the usage that the sidecar acknowledged, None where it said none: it
-    becomes `expected` when no other hold is open, sending or doubtful; else `expected`
-    moves by `units`, and is None after a "set".
+    becomes `expected` when no other hold is open, sending or doubtful, nor was since
+    this one; else `expected` moves by `units`, and is None after a "set".
 
     A key that is not held (it ran out, or was lost) is counted all the same: better too
     much than too little. A settlement of an earlier period than the account's does not

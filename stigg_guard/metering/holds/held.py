@@ -29,15 +29,20 @@ LOST: Final = Hold(0.0, "open", -math.inf, None)
 
 
 class Held:
-    """Holds by key, and their sums; a sum of none is exactly 0."""
+    """Holds by key, and their sums; a sum of none is exactly 0.
 
-    __slots__ = ("_ends", "by_key", "doubtful", "open", "units")
+    `has_crossed` tells whether several were open at once since the last time that none
+    was: their acknowledgements may come in another order than they were counted.
+    """
+
+    __slots__ = ("_ends", "by_key", "doubtful", "has_crossed", "open", "units")
 
     def __init__(self) -> None:
         self.by_key: dict[str, Hold] = {}
         self.units = 0.0
         self.open = 0
         self.doubtful = 0
+        self.has_crossed = False
         # The ends of all holds, and some of holds that were moved or are over.
         self._ends: list[tuple[float, str]] = []
 
@@ -51,6 +56,7 @@ class Held:
         self._put(key, hold)
         self.units += hold.units
         if hold.mode in LEASED:
+            self.has_crossed = self.open > 0
             self.open += 1
         elif hold.mode == "doubtful":
             self.doubtful += 1

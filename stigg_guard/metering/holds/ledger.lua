@@ -17,10 +17,11 @@ local TOLERANCE, BUCKETS, MOST_AT_ONCE = 1e-9, 16, 1000
 local SPARE = 60
 local FIELDS = {
     'counted', 'held', 'expected', 'period', 'known', 'open', 'doubtful', 'holds',
+    'crossed',
     'fenced_until', 'busy_until', 'first_end', 'last_end', 'vanishes_at',
 }
 local PARTED = '^' .. string.rep('([^|]*)|', #FIELDS + 1) .. '(.*)$'
-local NEW = '0|0|||0|0|0|0|-inf|-inf|inf|-inf|-inf||'
+local NEW = '0|0|||0|0|0|0|0|-inf|-inf|inf|-inf|-inf||'
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
@@ -102,7 +103,10 @@ local function add(account, key, hold, ends)
     account.holds = account.holds + 1
     account.held = account.held + hold.units
     account.counted = account.counted + hold.units
-    if is_leased(hold.mode) then account.open = account.open + 1 end
+    if is_leased(hold.mode) then
+        account.crossed = account.open > 0 and 1 or 0
+        account.open = account.open + 1
+    end
     if hold.mode == 'doubtful' then account.doubtful = account.doubtful + 1 end
 end
 
@@ -221,6 +225,7 @@ local function enter(account, period, usage)
     account.counted = usage or 0
     account.known = usage ~= nil
     account.held, account.open, account.doubtful, account.holds = 0, 0, 0, 0
+    account.crossed = 0
     account.buckets, account.young = {}, ''
     account.first_end, account.last_end = math.huge, -math.huge
     account.unwritten, account.found, account.written = {}, nil, nil
@@ -403,7 +408,7 @@ local function settle(account, key)
         account.counted = total + account.held + young_units(account)
         account.known = true
     end
-    if total and is_certain(account) then
+    if total and is_certain(account) and account.crossed == 0 then
         account.expected = total
     elseif update == 'set' then
         account.expected = nil

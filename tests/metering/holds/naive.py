@@ -47,6 +47,7 @@ class NaiveAccount:
     young: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     fence: tuple[str, float] | None = None
     was_used: bool = False
+    has_crossed: bool = False
 
     @property
     def held(self) -> float:
@@ -55,6 +56,12 @@ class NaiveAccount:
     @property
     def is_certain(self) -> bool:
         return all(hold.mode == "stored" for hold in self.holds.values())
+
+    def opens(self, key: str) -> None:
+        """A hold is about to be under way, perhaps beside others."""
+        self.has_crossed = any(
+            hold.mode in UNDER_WAY for name, hold in self.holds.items() if name != key
+        )
 
     def pass_time(self, now: float) -> None:
         for key, hold in sorted(self.holds.items(), key=lambda item: item[1].until):
@@ -90,7 +97,7 @@ class NaiveAccount:
                 return False
             self.expected = usage if self.is_certain else None
             self.base, self.is_known = usage or 0, usage is not None
-            self.holds, self.young = {}, []
+            self.holds, self.young, self.has_crossed = {}, [], False
         self.period = period
         return True
 
@@ -155,6 +162,7 @@ class NaiveHolds:
                 for key, units in op.units:
                     hold = account.holds.get(key)
                     if hold is None and account.enter(op.period, None):
+                        account.opens(key)
                         account.holds[key] = NaiveHold(units, "open", now + op.lease)
                     elif hold is not None and hold.mode == "open":
                         hold.until = now + op.lease
@@ -205,6 +213,7 @@ class NaiveHolds:
             if hold is None:
                 base = account.used(want) if want.update == "set" else None
                 units = account.increase(want)
+                account.opens(want.key)
                 account.holds[want.key] = NaiveHold(units, "open", now + op.lease, base)
                 newly.append((account, want.key))
                 account.was_used = True
@@ -242,7 +251,7 @@ def _settle(op: Settle, account: NaiveAccount, now: float) -> None:
     if op.total is not None and not account.is_known:
         account.base = op.total + math.fsum(units for units, _ in account.young)
         account.is_known = True
-    if op.total is not None and account.is_certain:
+    if op.total is not None and account.is_certain and not account.has_crossed:
         account.expected = op.total
     elif op.update == "set":
         account.expected = None
@@ -263,6 +272,8 @@ def _keep(op: Keep, account: NaiveAccount, now: float) -> bool:
         hold = account.holds[op.key] = NaiveHold(0, op.mode, now)
     if op.units is not None:
         hold.units = max(0, op.units)
+    if op.mode in UNDER_WAY:
+        account.opens(op.key)
     hold.mode = op.mode
     hold.until = now + (op.lease if op.mode in UNDER_WAY else STORED_FOR)
     return True

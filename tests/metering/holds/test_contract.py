@@ -341,8 +341,22 @@ def test_expected_follows_what_the_sidecar_acknowledged(store: Store) -> None:
     store.settle("a", 1, total=9)
     assert store.standing().expected == 3
 
-    store.settle("b", 1, total=9)
+    store.settle("b", 1, total=4)
+    assert store.standing().expected == 4
+
+    store.take(want("c", usage=4))
+    store.settle("c", 1, total=9)
     assert store.standing().expected == 9
+
+
+def test_a_total_that_is_older_than_another_is_not_expected(store: Store) -> None:
+    store.take(want("a", usage=2), want("b", usage=2))
+
+    # Both were reported: first a, then b; b is settled first.
+    store.settle("b", 1, total=4)
+    store.settle("a", 1, total=3)
+
+    assert store.standing().expected == 4
 
 
 def test_a_set_beside_other_holds_leaves_expected_unknown(store: Store) -> None:
@@ -352,7 +366,11 @@ def test_a_set_beside_other_holds_leaves_expected_unknown(store: Store) -> None:
     assert store.standing().expected is None
 
     store.settle("b", 1, total=6)
-    assert store.standing().expected == 6
+    assert store.standing().expected is None
+
+    store.take(want("c", limit=100, usage=6))
+    store.settle("c", 1, total=7)
+    assert store.standing().expected == 7
 
 
 @pytest.mark.parametrize("mode", ["sending", "doubtful"])
@@ -368,9 +386,10 @@ def test_a_total_beside_a_hold_under_way_is_not_expected(
 
 
 def test_a_total_beside_a_stored_hold_is_expected(store: Store) -> None:
-    store.take(want("a", usage=2), want("b", usage=2))
+    store.take(want("b", usage=2))
     store.perform(Keep(place=PLACE, key="b", units=1, mode="stored"))
 
+    store.take(want("a", usage=2))
     store.settle("a", 1, total=9)
 
     assert store.standing().expected == 9
