@@ -271,6 +271,8 @@ class Account:
         held = self.held
         if op.total is not None and held.is_certain and not held.has_crossed:
             self.expected = op.total
+            # All of ours is in it, but for what waits.
+            self.counted = min(self.counted, op.total + held.units)
         elif op.update == "set":
             self.expected = None
         elif self.expected is not None:

@@ -145,7 +145,8 @@ class Settle:
     what was used at the take. They are young for `young_for` seconds, unless below 0.
     `total` is the usage that the sidecar acknowledged, None where it said none: it
     becomes `expected` when no other hold is open, sending or doubtful, nor was since
-    this one; else `expected` moves by `units`, and is None after a "set".
+    this one, and `counted` is then at most that and what is held; else `expected` moves
+    by `units`, and is None after a "set".
 
     A key that is not held (it ran out, or was lost) is counted all the same: better too
     much than too little. A settlement of an earlier period than the account's does not

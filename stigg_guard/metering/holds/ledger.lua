@@ -410,6 +410,7 @@ local function settle(account, key)
     end
     if total and is_certain(account) and account.crossed == 0 then
         account.expected = total
+        account.counted = math.min(account.counted, total + account.held)
     elseif update == 'set' then
         account.expected = nil
     elseif account.expected then

@@ -253,6 +253,7 @@ def _settle(op: Settle, account: NaiveAccount, now: float) -> None:
         account.is_known = True
     if op.total is not None and account.is_certain and not account.has_crossed:
         account.expected = op.total
+        account.base = min(account.base, op.total)
     elif op.update == "set":
         account.expected = None
     elif account.expected is not None:

@@ -349,6 +349,18 @@ def test_expected_follows_what_the_sidecar_acknowledged(store: Store) -> None:
     assert store.standing().expected == 9
 
 
+def test_a_hold_that_the_usage_shows_already_is_not_counted_twice(
+    store: Store,
+) -> None:
+    # After a restart, while the row of another process is delivered.
+    store.perform(Keep(place=PLACE, key="row", units=1, mode="sending", period=100))
+    assert store.take(want("a", usage=5)).refusal == "held"
+
+    store.settle("row", 1, total=5)
+
+    assert store.take(want("a", usage=5)).granted
+
+
 def test_a_total_that_is_older_than_another_is_not_expected(store: Store) -> None:
     store.take(want("a", usage=2), want("b", usage=2))
 
