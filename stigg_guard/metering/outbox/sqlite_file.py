@@ -11,9 +11,10 @@ import os
 import sqlite3
 import stat
 import threading
+import weakref
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.outbox import schema
@@ -54,6 +55,7 @@ class SqliteFile:
         self._synchronous: Synchronous = synchronous
         self._busy_timeout = busy_timeout
         self._connection: sqlite3.Connection | None = None
+        self._end: weakref.finalize[..., Any] | None = None
         self._identity: tuple[int, int] | None = None
         self._was_open = False
         self._pid = os.getpid()
@@ -139,7 +141,15 @@ class SqliteFile:
             except OSError as error:
                 raise self._system_trouble(error) from error
             self._was_open, self._pid = True, os.getpid()
+            self._watch_end(self._connection)
         return self._connection
+
+    def _watch_end(self, connection: sqlite3.Connection) -> None:
+        """Close the connection when nobody has this object any more."""
+        self._end = weakref.finalize(
+            self, _drop, connection, self.path, self._identity, os.getpid()
+        )
+        self._end.atexit = False
 
     def _open(self) -> sqlite3.Connection:
         with folder_to_oneself(self.path, timeout=self._busy_timeout):
@@ -210,11 +220,17 @@ class SqliteFile:
             folder_to_oneself(self.path, timeout=self._busy_timeout),
         ):
             if self._pid == os.getpid() and self._is_current():
+                self._forget_end()
                 self._connection.close()
                 self._connection = None
         self._abandon()
 
+    def _forget_end(self) -> None:
+        if self._end is not None:
+            self._end.detach()
+
     def _abandon(self) -> None:
+        self._forget_end()
         if self._connection is not None:
             _keep_for_ever(self._connection)
             self._connection = None
@@ -257,6 +273,18 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _drop(
+    connection: sqlite3.Connection,
+    path: str,
+    identity: tuple[int, int] | None,
+    pid: int,
+) -> None:
+    if pid == os.getpid() and identity == _identity(path):
+        connection.close()
+    else:
+        _keep_for_ever(connection)
 
 
 def _keep_for_ever(connection: sqlite3.Connection) -> None:
