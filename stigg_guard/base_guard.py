@@ -16,7 +16,7 @@ from asgiref.sync import async_to_sync
 
 from stigg_guard.core import GuardCore
 from stigg_guard.decision import Decision
-from stigg_guard.denial import DenialPolicy
+from stigg_guard.denial import Denial, DenialPolicy, Wanted
 from stigg_guard.errors import AccessDenied
 from stigg_guard.flow import view_flow
 from stigg_guard.metering.happening import OUTCOMES, Hook
@@ -118,6 +118,35 @@ class BaseGuard:
             return {}
         return rate_limit_headers(names, scope.decisions, scope.measurements)
 
+    def wanted(self, error: AccessDenied) -> Wanted | None:
+        """What answers a denied request: a function of the application's, or not.
+
+        The view's word is the nearest, then the feature's, then the application's. What
+        is no function is answered by `denial`.
+        """
+        nearest = self.denials.nearest(error.decision, error.on_denied)
+        return self._core.on_denied if nearest is None else nearest
+
+    def denial(
+        self,
+        error: AccessDenied,
+        *,
+        accept: str | None = None,
+        back: str | None = None,
+    ) -> Denial:
+        """The answer to a denied request, where no function makes it.
+
+        `accept` is the request's Accept header; `back` its path and query, where the
+        framework has the convention to tell that as `next` to the page one is sent to.
+        """
+        return self.denials.denial(
+            error.decision,
+            accept=accept,
+            view=self.wanted(error),
+            message=error.message,
+            back=back,
+        )
+
     def _flow(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Flow:
         return view_flow(specs, scope, self._core)
 
@@ -136,7 +165,7 @@ class BaseGuard:
 
 def admitted(outcome: object, flow: Flow, scope: RequestScope) -> Admission:
     if isinstance(outcome, Denied):
-        raise AccessDenied(outcome.decision, outcome.on_denied)
+        raise AccessDenied(outcome.decision, outcome.on_denied, outcome.message)
     assert isinstance(outcome, Proceed)
     admission = Admission(outcome.decisions, flow)
     scope.admissions.append(admission)

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from stigg_guard.coalesce import AsyncFlights, Flights
 from stigg_guard.decision import Answer, Decision, Entitlement, NoAnswer
-from stigg_guard.denial import MISCONFIGURED, DenialPolicy, FeatureSettings
+from stigg_guard.denial import (
+    MISCONFIGURED,
+    DenialPolicy,
+    FeatureSettings,
+    Wanted,
+)
 from stigg_guard.memory import DecisionMemory
 from stigg_guard.metering.happening import (
     LOGGED,
@@ -34,6 +39,7 @@ from stigg_guard.requirement import Fallback, Policy, Requirement
 from stigg_guard.settings import Settings
 from stigg_guard.steps import OutcomeName
 from stigg_guard.subject import Subject
+from stigg_guard.view import Template
 
 if TYPE_CHECKING:
     from stigg_guard.sidecar import SyncSidecar
@@ -52,6 +58,7 @@ class GuardCore:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        application = settings.on_denied
         self.customer = settings.customer
         self.flights: Flights[Answer | NoAnswer] = Flights()
         self.async_flights: AsyncFlights[Answer | NoAnswer] = AsyncFlights()
@@ -70,7 +77,12 @@ class GuardCore:
             no_customer=settings.no_customer,
             login_url=settings.login_url,
             retry_after=settings.retry_after,
+            template=application.name if isinstance(application, Template) else None,
         )
+        # The template answers in the status that the others want.
+        self.on_denied: Wanted | None = None
+        if not isinstance(application, Template | Mapping | str):
+            self.on_denied = application
         self.hooks: dict[str, tuple[Hook, ...]] = dict(settings.hooks)
         self.stores = Stores(settings, report=self._report, happened=self.happened)
         self._reporter: SyncSidecar | None = None

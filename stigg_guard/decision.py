@@ -109,7 +109,8 @@ class Decision:
     `sidecar_fallback`, `last_known`, `fallback` (the requirement's own), `policy` (the
     application's), `guard` (no question was asked: no customer, or units given back),
     or `holds` (the units that are left are held by other requests, or the hold store
-    cannot be asked). A decision is true in a boolean context when it is allowed.
+    cannot be asked). A decision is true in a boolean context when it is allowed; with
+    `is_shadow` it is not, and the view ran all the same, because of shadow mode.
     """
 
     allowed: bool
@@ -120,6 +121,7 @@ class Decision:
     is_fallback: bool = False
     source: Source = "sidecar"
     entitlement: Entitlement | None = None
+    is_shadow: bool = False
 
     def __bool__(self) -> bool:
         return self.allowed

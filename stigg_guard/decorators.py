@@ -66,6 +66,8 @@ class Decorators:
         resource: ResourceResolver | str | None = None,
         exempt_when: RequestCallable | None = None,
         on_denied: OnDenied | None = None,
+        shadow: bool | None = None,
+        message: str | None = None,
         on_unavailable: Policy | None = None,
         fallback: Fallback | bool | None = None,
     ) -> Callable[[View], View]:
@@ -87,6 +89,8 @@ class Decorators:
             resource=resource,
             exempt_when=exempt_when,
             on_denied=on_denied,
+            shadow=shadow,
+            message=message,
             on_unavailable=on_unavailable,
             fallback=fallback,
         )
@@ -109,6 +113,8 @@ class Decorators:
         resource: ResourceResolver | str | None = None,
         exempt_when: RequestCallable | None = None,
         on_denied: OnDenied | None = None,
+        shadow: bool | None = None,
+        message: str | None = None,
         on_unavailable: Policy | None = None,
         fallback: Fallback | bool | None = None,
     ) -> Callable[[View], View]:
@@ -142,6 +148,8 @@ class Decorators:
             resource=resource,
             exempt_when=exempt_when,
             on_denied=on_denied,
+            shadow=shadow,
+            message=message,
             on_unavailable=on_unavailable,
             fallback=fallback,
         )
@@ -154,10 +162,14 @@ class Decorators:
         resource: ResourceResolver | str | None = None,
         exempt_when: RequestCallable | None = None,
         on_denied: OnDenied | None = None,
+        shadow: bool | None = None,
+        message: str | None = None,
     ) -> Callable[[View], View]:
         """Let the view run for customers who meet one of the needs, asked in order."""
         need = AnyOf(_parts("requires_any", needs))
-        spec = need_spec(need, customer, resource, exempt_when, on_denied)
+        spec = need_spec(
+            need, customer, resource, exempt_when, on_denied, shadow, message
+        )
         return self.decorator("requires_any", spec)
 
     def requires_all(
@@ -167,10 +179,14 @@ class Decorators:
         resource: ResourceResolver | str | None = None,
         exempt_when: RequestCallable | None = None,
         on_denied: OnDenied | None = None,
+        shadow: bool | None = None,
+        message: str | None = None,
     ) -> Callable[[View], View]:
         """Let the view run only for customers who meet every need, asked in order."""
         need = AllOf(_parts("requires_all", needs))
-        spec = need_spec(need, customer, resource, exempt_when, on_denied)
+        spec = need_spec(
+            need, customer, resource, exempt_when, on_denied, shadow, message
+        )
         return self.decorator("requires_all", spec)
 
     def decorator(self, name: str, spec: ViewSpec) -> Callable[[View], View]:

@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Literal, NamedTuple, TypeAlias
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 from stigg_guard.decision import Decision, Reason
 from stigg_guard.page import page
 from stigg_guard.requirement import Fallback, Policy
+from stigg_guard.view import Answerer, OnDenied, Redirect, Template
+
+Wanted: TypeAlias = int | Answerer | Redirect | Template
+"""What is to answer one denial."""
 
 Html: TypeAlias = Literal["page", "redirect"]
 NoCustomer: TypeAlias = Literal["forbid", "unauthorized", "login"]
@@ -98,6 +102,9 @@ class FeatureSettings:
     """What an application settles for one feature; None or empty leaves it as it is."""
 
     statuses: Mapping[Reason, int] = field(default_factory=dict[Reason, int])
+    status: int | None = None
+    shadow: bool | None = None
+    message: str | None = None
     upgrade_url: str | None = None
     on_unavailable: Policy | None = None
     fallback: Fallback | None = None
@@ -111,6 +118,8 @@ class Denial:
     headers: Mapping[str, str]
     body: bytes
     problem: Mapping[str, object]
+    template: str | None = None
+    """The template that is to make the body, which is a plain page meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,26 +133,54 @@ class DenialPolicy:
     type_base: str = DEFAULT_TYPE_BASE
     upgrade_url: str | None = None
     html: Html = "page"
+    template: str | None = None
     no_customer: NoCustomer = "forbid"
     login_url: str | None = None
     retry_after: int = 5
 
-    def status(
-        self, decision: Decision, view: Mapping[Reason, int] | int | None
-    ) -> int:
+    def status(self, decision: Decision, view: OnDenied | None) -> int:
         """The view's status, else the feature's, the application's, the table's."""
         reason = decision.reason or Reason.UNSPECIFIED
-        if isinstance(view, int):
-            return view
-        feature = self.features.get(decision.requirement.name)
-        for overrides in (view, feature and feature.statuses, self.statuses):
-            if overrides and reason in overrides:
-                return overrides[reason]
+        nearest = self.nearest(decision, view)
+        if isinstance(nearest, int):
+            return nearest
+        own = self._of_feature(decision)
+        if own is not None:
+            return own
+        if reason in self.statuses:
+            return self.statuses[reason]
         if reason is Reason.NO_CUSTOMER and self.no_customer != "forbid":
             return 401
         return TABLE[reason].status
 
-    def problem(self, decision: Decision, status: int) -> dict[str, object]:
+    def nearest(self, decision: Decision, view: OnDenied | None) -> Wanted | None:
+        """What the view wants for this decision, else the feature's status, if any."""
+        if callable(view) or isinstance(view, int | Redirect | Template):
+            return view
+        assert not isinstance(view, str)  # it was read where it was written
+        status = view.get(decision.reason or Reason.UNSPECIFIED) if view else None
+        return self._of_feature(decision) if status is None else status
+
+    def _of_feature(self, decision: Decision) -> int | None:
+        feature = self.features.get(decision.requirement.name)
+        if feature is None or decision.reason is None:
+            return None
+        return feature.statuses.get(decision.reason, feature.status)
+
+    def message(self, decision: Decision, view: str | None) -> str:
+        """The view's sentence, else the feature's, else the table's.
+
+        Theirs are about plans: they replace it where paying for more would help.
+        """
+        row = TABLE[decision.reason or Reason.UNSPECIFIED]
+        if row.status != HTTPStatus.PAYMENT_REQUIRED:
+            return row.detail
+        feature = self.features.get(decision.requirement.name)
+        return str(view or (feature and feature.message) or row.detail)
+
+    def problem(
+        self, decision: Decision, status: int, message: str | None = None
+    ) -> dict[str, object]:
         """The problem document; members that have no value are left out."""
         reason = decision.reason or Reason.UNSPECIFIED
         row = TABLE[reason]
@@ -153,7 +190,7 @@ class DenialPolicy:
             "type": self.type_base + reason.lower().replace("_", "-"),
             "title": row.title,
             "status": status,
-            "detail": row.detail,
+            "detail": self.message(decision, message),
             "reason": reason.value,
             "feature_id": requirement.feature_id,
             "currency_id": requirement.currency_id,
@@ -173,20 +210,25 @@ class DenialPolicy:
         decision: Decision,
         *,
         accept: str | None = None,
-        view: Mapping[Reason, int] | int | None = None,
+        view: OnDenied | None = None,
+        message: str | None = None,
+        back: str | None = None,
     ) -> Denial:
         """The answer in the form that the client understands.
 
-        `accept` is the request's Accept header; `view` the statuses a view asked for.
+        `accept` is the request's Accept header, `view` what a view asked for in place
+        of statuses and pages, `message` in place of the reason's sentence. `back` is
+        the request's path and query, which a redirect then carries as `next`.
         """
         status = self.status(decision, view)
-        problem = self.problem(decision, status)
+        problem = self.problem(decision, status, message)
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers["Retry-After"] = str(self.retry_after)
         if status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = 'Session realm="account"'
-        location = self._location(decision, status)
+        location = self._location(decision, status, view, back)
+        template: str | None = None
         if status < HTTPStatus.BAD_REQUEST:
             body = b""  # a preflight
         elif not prefers_html(accept):
@@ -199,19 +241,50 @@ class DenialPolicy:
         else:
             headers["Content-Type"] = HTML_TYPE
             body = page(problem).encode()
-        return Denial(status=status, headers=headers, body=body, problem=problem)
+            template = view.name if isinstance(view, Template) else self.template
+        return Denial(
+            status=status,
+            headers=headers,
+            body=body,
+            problem=problem,
+            template=template,
+        )
 
     def _upgrade_url(self, decision: Decision) -> str | None:
         feature = self.features.get(decision.requirement.name)
         return (feature and feature.upgrade_url) or self.upgrade_url
 
-    def _location(self, decision: Decision, status: int) -> str | None:
+    def _location(
+        self,
+        decision: Decision,
+        status: int,
+        view: OnDenied | None,
+        back: str | None,
+    ) -> str | None:
+        """Where a browser goes: to log in, where the view says, or to upgrade.
+
+        Without a verdict it goes nowhere: the customer may be entitled.
+        """
         logs_in = self.no_customer == "login" and status == HTTPStatus.UNAUTHORIZED
         if decision.reason is Reason.NO_CUSTOMER and logs_in:
-            return self.login_url
+            return self.login_url and _with_next(self.login_url, back)
+        if isinstance(view, Redirect):
+            is_sent = decision.reason is not Reason.NO_VERDICT
+            return _with_next(view.url, back) if is_sent else None
+        if isinstance(view, Template):
+            return None
         if self.html == "redirect" and status == HTTPStatus.PAYMENT_REQUIRED:
             return self._upgrade_url(decision)
         return None
+
+
+def _with_next(url: str, back: str | None) -> str:
+    """The URL with a way back, if it is one of this site and has none."""
+    parts = urlsplit(url)
+    if back is None or parts.netloc or "next" in parse_qs(parts.query):
+        return url
+    query = f"{parts.query}&" if parts.query else ""
+    return urlunsplit(parts._replace(query=f"{query}next={quote(back, safe='/')}"))
 
 
 def _ascii(url: str) -> str:

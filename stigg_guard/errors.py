@@ -38,11 +38,18 @@ class AccessDenied(StiggGuardError):
     the HTTP answer; outside of a request it is yours to catch.
     """
 
-    def __init__(self, decision: Decision, on_denied: OnDenied | None = None) -> None:
+    def __init__(
+        self,
+        decision: Decision,
+        on_denied: OnDenied | None = None,
+        message: str | None = None,
+    ) -> None:
         super().__init__(decision.explanation)
         self.decision = decision
         self.on_denied = on_denied
         """What the view asked for in place of the application's answer, if anything."""
+        self.message = message
+        """What the view wants to be said in place of the reason's usual sentence."""
 
-    def __reduce__(self) -> tuple[type[AccessDenied], tuple[Decision]]:
-        return AccessDenied, (self.decision,)
+    def __reduce__(self) -> tuple[type[AccessDenied], tuple[object, ...]]:
+        return AccessDenied, (self.decision, None, self.message)

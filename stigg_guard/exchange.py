@@ -128,16 +128,12 @@ class Exchange:
             return
         self.scope.decisions.append(error.decision)
         send = self._heading_send(send)
-        on_denied = error.on_denied
-        if on_denied is None:
-            on_denied = self.guard.settings.on_denied
-        if callable(on_denied):
-            response = on_denied(self.scope.request, error.decision)
+        wanted = self.guard.wanted(error)
+        if callable(wanted):
+            response = wanted(self.scope.request, error.decision)
             await _own_response(response)(scope, receive, send)
             return
-        denial = self.guard.denials.denial(
-            error.decision, accept=header(scope, b"accept"), view=on_denied
-        )
+        denial = self.guard.denial(error, accept=header(scope, b"accept"))
         await _send_denial(denial, error, scope, send)
 
     def _heading_send(self, send: Send) -> Send:

@@ -47,7 +47,7 @@ from stigg_guard.steps import (
     Step,
 )
 from stigg_guard.subject import Subject
-from stigg_guard.view import OnDenied, ViewSpec
+from stigg_guard.view import ViewSpec
 
 LONGEST_ID = 255
 
@@ -73,14 +73,15 @@ def view_flow(
             continue
         decision = yield from _spec_flow(spec, promises, scope, ground, patience)
         if not decision.allowed:
-            return Denied(decision, spec.on_denied)
+            return Denied(decision, spec.on_denied, spec.message)
         decisions.append(decision)
     if promises and scope.method not in UNMETERED_METHODS:
         refused = yield from hold_flow(promises, patience, ground)
         if refused is not None:
             ground.happened("denied", refused)
             ground.decided(refused)
-            return Denied(refused, _on_denied(refused, promises))
+            spec = _refused_spec(refused, promises)
+            return Denied(refused, spec.on_denied, spec.message)
         ground.happened("granted", promises[0].decision)
     outcome = yield Proceed(tuple(decisions))
     try:
@@ -92,13 +93,10 @@ def view_flow(
     return None
 
 
-def _on_denied(refused: Decision, promises: list[Promise]) -> OnDenied | None:
-    """What the view wants for the spec that was refused."""
+def _refused_spec(refused: Decision, promises: list[Promise]) -> ViewSpec:
     requirement = refused.requirement
     return next(
-        item.spec.on_denied
-        for item in promises
-        if item.decision.requirement is requirement
+        item.spec for item in promises if item.decision.requirement is requirement
     )
 
 

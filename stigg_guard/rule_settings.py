@@ -18,6 +18,8 @@ _BOTH: Final = (
     "resource",
     "exempt_when",
     "on_denied",
+    "shadow",
+    "message",
     "on_unavailable",
     "fallback",
 )

@@ -18,6 +18,8 @@ from stigg_guard.decision import Reason
 from stigg_guard.denial import FeatureSettings
 from stigg_guard.requirement import as_fallback, is_finite
 from stigg_guard.rule_settings import read_rules
+from stigg_guard.specs import as_on_denied
+from stigg_guard.view import Redirect, Template
 from stigg_guard.wrong import Wrong
 
 __all__ = ["READERS", "Wrong", "from_text", "function"]
@@ -121,10 +123,33 @@ def _imported(dotted: str) -> Any:
 
 
 def on_denied(value: Any) -> Any:
-    """A status, or a function of request and decision."""
+    """A status, a URL, a template's name, or a function of request and decision."""
     if isinstance(value, int) and not isinstance(value, bool):
         return status(value)
+    if isinstance(value, str | Redirect | Template):
+        return as_on_denied(value) or function(value)
     return function(value)
+
+
+def enabled(value: Any) -> Any:
+    """True, False, or a function of nothing that says which."""
+    if isinstance(value, bool):
+        return value
+    found = function(value)
+    if found is None:
+        raise Wrong(
+            'use True, False, or a function of nothing, such as "flags.is_guarded"'
+        )
+    return found
+
+
+def cache_control(value: Any) -> str | None:
+    """The value of a response header, or None."""
+    if value is None:
+        return None
+    if not text(value).isascii() or not value.isprintable():
+        raise Wrong('use what the header may say, such as "private", or None')
+    return str(value)
 
 
 def status(value: Any) -> int:
@@ -162,6 +187,9 @@ def features(value: Any) -> Mapping[str, FeatureSettings]:
 
 _FEATURE_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "STATUSES": statuses,
+    "STATUS": status,
+    "SHADOW": metering_values.boolean,
+    "MESSAGE": optional_text,
     "UPGRADE_URL": optional_text,
     "ON_UNAVAILABLE": one_of("allow", "deny"),
     "FALLBACK": as_fallback,
@@ -205,7 +233,7 @@ def from_text(key: str, written: str) -> Any:
             raise ConfigurationError(
                 f"STIGG_GUARD_{key} is not JSON ({error}); write it as JSON."
             ) from error
-    if reader is metering_values.boolean:
+    if reader in (metering_values.boolean, enabled):
         return _BOOLEANS.get(written.lower(), written)
     if reader in (seconds, deadline, count, port, metering_values.lasting):
         for number in (int, float):
@@ -223,6 +251,9 @@ READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "CUSTOMER": function,
     "TIMEOUT": deadline,
     "WRITE_TIMEOUT": deadline,
+    "ENABLED": enabled,
+    "SHADOW": metering_values.boolean,
+    "EXEMPT_WHEN": function,
     "ON_UNAVAILABLE": one_of("allow", "deny"),
     "LAST_KNOWN_FOR": seconds,
     "REMEMBER": seconds,
@@ -235,6 +266,7 @@ READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "LOGIN_URL": optional_text,
     "HTML": one_of("page", "redirect"),
     "ON_DENIED": on_denied,
+    "CACHE_CONTROL": cache_control,
     "PROBLEM_TYPE_BASE": text,
     "RETRY_AFTER": count,
     "ROOT_CERTIFICATES": path,

@@ -24,7 +24,7 @@ from stigg_guard.metering.outbox.row import OnAmbiguous
 from stigg_guard.requirement import Policy
 from stigg_guard.rules import Rule
 from stigg_guard.setting_values import READERS, Wrong, from_text
-from stigg_guard.view import CustomerResolver, OnDenied
+from stigg_guard.view import CustomerResolver, OnDenied, RequestCallable
 
 ENVIRONMENT_PREFIX: Final = "STIGG_GUARD_"
 
@@ -45,6 +45,12 @@ class Settings:
     """The deadline of a check."""
     write_timeout: float = 2.0
     """The deadline of a report."""
+    enabled: bool | Callable[[], bool] = True
+    """Whether requests are guarded at all; asked for each, if it is a function."""
+    shadow: bool = False
+    """Whether a denied request is only noted, and its view runs all the same."""
+    exempt_when: RequestCallable | None = None
+    """A function of the request, sync or async: whether nothing is asked for it."""
     on_unavailable: Policy = "allow"
     """What to do when the sidecar gives no verdict and nothing else is known."""
     last_known_for: float = 3600
@@ -70,7 +76,9 @@ class Settings:
     html: Html = "page"
     """What a browser gets for a 402: a `page`, or a `redirect` to UPGRADE_URL."""
     on_denied: OnDenied | None = None
-    """The application's own answer: a function of request and decision, or a status."""
+    """The application's own answer: a function, a status, a URL or a template."""
+    cache_control: str | None = "private"
+    """The Cache-Control of guarded views that set none; None: nothing is added."""
     problem_type_base: str = DEFAULT_TYPE_BASE
     """What the `type` of a problem document begins with."""
     retry_after: int = 5

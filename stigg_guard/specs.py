@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from stigg_guard.decision import Reason
 from stigg_guard.functions import is_for_afterwards, named
@@ -31,13 +31,18 @@ from stigg_guard.view import (
     CustomerResolver,
     Delivery,
     OnDenied,
+    Redirect,
     RequestCallable,
     ResourceResolver,
     Streamed,
+    Template,
     ViewSpec,
     status_codes,
     succeeded,
 )
+
+_URLS: Final = ("/", "http://", "https://")
+_TEMPLATES: Final = (".html", ".jinja", ".j2")
 
 
 def as_need(need: Need | str) -> Need:
@@ -56,6 +61,8 @@ def feature_spec(
     resource: ResourceResolver | str | None = None,
     exempt_when: RequestCallable | None = None,
     on_denied: OnDenied | None = None,
+    shadow: bool | None = None,
+    message: str | None = None,
     on_unavailable: Policy | None = None,
     fallback: Fallback | bool | None = None,
 ) -> ViewSpec:
@@ -70,7 +77,7 @@ def feature_spec(
         fallback=as_fallback(fallback),
         on_unavailable=on_unavailable,
     )
-    return need_spec(need, customer, resource, exempt_when, on_denied)
+    return need_spec(need, customer, resource, exempt_when, on_denied, shadow, message)
 
 
 def meter_spec(
@@ -89,6 +96,8 @@ def meter_spec(
     resource: ResourceResolver | str | None = None,
     exempt_when: RequestCallable | None = None,
     on_denied: OnDenied | None = None,
+    shadow: bool | None = None,
+    message: str | None = None,
     on_unavailable: Policy | None = None,
     fallback: Fallback | bool | None = None,
 ) -> ViewSpec:
@@ -127,6 +136,8 @@ def meter_spec(
         resource=_resource(resource),
         exempt_when=_function("exempt_when", exempt_when),
         on_denied=check_on_denied(on_denied),
+        shadow=_shadow(shadow),
+        message=_message(message),
     )
 
 
@@ -171,6 +182,8 @@ def need_spec(
     resource: ResourceResolver | str | None = None,
     exempt_when: RequestCallable | None = None,
     on_denied: OnDenied | None = None,
+    shadow: bool | None = None,
+    message: str | None = None,
 ) -> ViewSpec:
     """What a decorator without metering says of a view."""
     return ViewSpec(
@@ -179,13 +192,19 @@ def need_spec(
         resource=_resource(resource),
         exempt_when=_function("exempt_when", exempt_when),
         on_denied=check_on_denied(on_denied),
+        shadow=_shadow(shadow),
+        message=_message(message),
     )
 
 
 def check_on_denied(on_denied: Any) -> Any:
-    """A status, statuses by reason, a function, or None."""
+    """A status, statuses by reason, a function, a redirect, a template, or None."""
     if on_denied is None or callable(on_denied):
         return on_denied
+    if isinstance(on_denied, Redirect | Template):
+        return as_on_denied(on_denied)
+    if isinstance(on_denied, str):
+        return as_on_denied(on_denied) or _function("on_denied", on_denied)
     by_reason: dict[Reason, Any] | None = None
     if isinstance(on_denied, Mapping) and on_denied:
         given: dict[Any, Any] = dict(on_denied)  # pyright: ignore[reportUnknownArgumentType]
@@ -201,7 +220,36 @@ def check_on_denied(on_denied: Any) -> Any:
         return by_reason or on_denied  # pyright: ignore[reportUnknownVariableType]
     raise ValueError(
         f"on_denied is {on_denied!r}; use a status from 400 to 599, a mapping of"
-        " reasons to them, or a function of request and decision."
+        ' reasons to them, a function of request and decision, a URL such as "/plans/",'
+        ' or the name of a template such as "upgrade.html".'
+    )
+
+
+def as_on_denied(written: str | Redirect | Template) -> Redirect | Template | None:
+    """A redirect or template from how it is written; None for anything else.
+
+    Raises `ValueError` for a URL that no browser could follow.
+    """
+    if isinstance(written, str):
+        if written.startswith(_URLS):
+            written = Redirect(written)
+        elif written.endswith(_TEMPLATES):
+            written = Template(written)
+        else:
+            return None
+    if isinstance(written, Redirect) and not _is_url(written.url):
+        raise ValueError(
+            f"on_denied is {written.url!r}; use a URL that begins with"
+            f" {', '.join(_URLS)} and has no spaces or control characters."
+        )
+    return written
+
+
+def _is_url(url: object) -> bool:
+    return (
+        isinstance(url, str)
+        and url.startswith(_URLS)
+        and not any(character <= " " or character == "\x7f" for character in url)
     )
 
 
@@ -209,6 +257,22 @@ def _is_error_status(status: object) -> bool:
     if isinstance(status, bool) or not isinstance(status, int):
         return False
     return 400 <= status < 600
+
+
+def _shadow(shadow: Any) -> bool | None:
+    if shadow is None or isinstance(shadow, bool):
+        return shadow
+    raise ValueError(
+        f"shadow is {shadow!r}; use True, False, or None for what the settings say."
+    )
+
+
+def _message(message: Any) -> str | None:
+    if message is None:
+        return None
+    if isinstance(message, str) and message.strip():
+        return message
+    raise ValueError(f"message is {message!r}; write a sentence, or leave it out.")
 
 
 def check_parentheses(name: str, first: object) -> None:

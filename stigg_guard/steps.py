@@ -147,6 +147,7 @@ class Denied:
 
     decision: Decision
     on_denied: OnDenied | None = None
+    message: str | None = None
 
 
 Step: TypeAlias = (

@@ -22,9 +22,31 @@ CustomerResolver: TypeAlias = Callable[..., Resolved | Awaitable[Resolved]]
 """Request to customer id, Subject or None; sync or async."""
 
 ResourceResolver: TypeAlias = Callable[..., str | Awaitable[str | None] | None]
-OnDenied: TypeAlias = int | Mapping[Reason, int] | Callable[[Any, Decision], Any]
-"""A status for every denial, one per reason, or a function that makes the response."""
 
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """A browser that is denied goes to this URL, by a 303; other clients do not."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A browser that is denied gets the template of this name, of its framework."""
+
+    name: str
+
+
+Answerer: TypeAlias = Callable[[Any, Decision], Any]
+"""A function of request and decision that makes the framework's response."""
+
+OnDenied: TypeAlias = int | Mapping[Reason, int] | Answerer | Redirect | Template | str
+"""A status for every denial, one per reason, or a function that makes the response.
+
+For browsers also a redirect or a template. As a string: a URL, the name of a template
+(it ends in .html, .jinja or .j2), or the dotted path of a function.
+"""
 
 Delivery: TypeAlias = Literal["acknowledged", "background"]
 Streamed: TypeAlias = Literal["start", "end"] | Callable[[Any], float]
@@ -45,7 +67,9 @@ class ViewSpec:
     `dimensions` and `timestamp` are functions of the request, and of more by name (see
     `functions`), that are called just before the question is asked or, if they want to
     know how the view ended, after it; `units` are held until then. `when` decides by
-    the response's status whether usage counts.
+    the response's status whether usage counts. With `shadow` a denial is noted and the
+    view runs all the same; None leaves that to the feature's settings and the
+    application's. `message` is what a denial says in place of its usual sentence.
     """
 
     need: Need
@@ -60,6 +84,8 @@ class ViewSpec:
     resource: ResourceResolver | str | None = None
     exempt_when: RequestCallable | None = None
     on_denied: OnDenied | None = None
+    shadow: bool | None = None
+    message: str | None = None
 
     @property
     def asks_more(self) -> bool:
@@ -72,12 +98,12 @@ class ViewSpec:
 
     def same_subject(self, other: ViewSpec) -> bool:
         """Whether both ask for the same customer and resource, and answer alike."""
-        return (self.customer, self.resource, self.exempt_when, self.on_denied) == (
-            other.customer,
-            other.resource,
-            other.exempt_when,
-            other.on_denied,
-        )
+        return _of_the_answer(self) == _of_the_answer(other)
+
+
+def _of_the_answer(spec: ViewSpec) -> tuple[object, ...]:
+    asked = (spec.customer, spec.resource, spec.exempt_when)
+    return (*asked, spec.on_denied, spec.shadow, spec.message)
 
 
 def status_codes(when: Callable[[int], bool] | Iterable[int]) -> Callable[[int], bool]:

@@ -107,16 +107,12 @@ class StiggGuardMiddleware:
         exchange.abandon()
         if exchange.is_committed:
             raise error
-        wanted = self.guard.settings.on_denied
-        if error.on_denied is not None:
-            wanted = error.on_denied
+        wanted = self.guard.wanted(error)
         exchange.scope.decisions.append(error.decision)
         if callable(wanted):
             own: WSGIApplication = wanted(environ, error.decision)
             return own(environ, exchange.forward_with_headers)
-        denial = self.guard.denials.denial(
-            error.decision, accept=environ.get("HTTP_ACCEPT"), view=wanted
-        )
+        denial = self.guard.denial(error, accept=environ.get("HTTP_ACCEPT"))
         body = b"" if environ["REQUEST_METHOD"] == "HEAD" else denial.body
         headers = [*denial.headers.items(), ("Content-Length", str(len(denial.body)))]
         exchange.forward_with_headers(_status_line(denial.status), headers)

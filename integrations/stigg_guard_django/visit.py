@@ -15,7 +15,6 @@ from django.http.response import HttpResponseBase
 
 from stigg_guard import AccessDenied, Guard
 from stigg_guard.steps import RequestScope, Usage
-from stigg_guard.view import OnDenied
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import call
 
@@ -87,9 +86,9 @@ def answer(request: HttpRequest, error: AccessDenied) -> HttpResponseBase:
     """The response to a denied request, from sync code."""
     visit_of(request).decisions.append(error.decision)
     guard = project_guards().sync
-    on_denied = _on_denied(guard, error)
+    on_denied = guard.wanted(error)
     if not callable(on_denied):
-        return _denial(guard, request, error, on_denied)
+        return _denial(guard, request, error)
     found = on_denied(request, error.decision)
     if inspect.isawaitable(found):
         found = async_to_sync(_finish)(found)
@@ -100,21 +99,15 @@ async def aanswer(request: HttpRequest, error: AccessDenied) -> HttpResponseBase
     """The response to a denied request, from async code."""
     visit_of(request).decisions.append(error.decision)
     guard = project_guards().sync
-    on_denied = _on_denied(guard, error)
+    on_denied = guard.wanted(error)
     if not callable(on_denied):
-        return _denial(guard, request, error, on_denied)
+        return _denial(guard, request, error)
     return _response(await call(on_denied, request, error.decision), on_denied)
 
 
-def _on_denied(guard: Guard, error: AccessDenied) -> OnDenied | None:
-    return guard.settings.on_denied if error.on_denied is None else error.on_denied
-
-
-def _denial(
-    guard: Guard, request: HttpRequest, error: AccessDenied, view: Any
-) -> HttpResponse:
+def _denial(guard: Guard, request: HttpRequest, error: AccessDenied) -> HttpResponse:
     accept = request.META.get("HTTP_ACCEPT")
-    denial = guard.denials.denial(error.decision, accept=accept, view=view)
+    denial = guard.denial(error, accept=accept, back=request.get_full_path())
     body = b"" if request.method == "HEAD" else denial.body
     response = HttpResponse(body, status=denial.status, headers=dict(denial.headers))
     response.headers["Content-Length"] = str(len(denial.body))

@@ -160,17 +160,15 @@ class _Hooks:
     def answer(self, error: AccessDenied) -> ResponseReturnValue:
         """The HTTP answer to a denied request."""
         current_scope().decisions.append(error.decision)
-        wanted = self._guard.settings.on_denied
-        if error.on_denied is not None:
-            wanted = error.on_denied
+        wanted = self._guard.wanted(error)
         if callable(wanted):
             own: ResponseReturnValue = current_app.ensure_sync(wanted)(
                 request, error.decision
             )
             return own
-        denial = self._guard.denials.denial(
-            error.decision, accept=request.headers.get("Accept"), view=wanted
-        )
+        back = request.full_path if request.query_string else request.path
+        accept = request.headers.get("Accept")
+        denial = self._guard.denial(error, accept=accept, back=back)
         return current_app.response_class(
             denial.body, status=denial.status, headers=dict(denial.headers)
         )

@@ -59,7 +59,8 @@ def settings_of_request(settings: Settings) -> Settings:
         replace(rule, spec=spec_of_request(rule.spec)) for rule in settings.rules
     )
     customer = of_request("customer", settings.customer)
-    return replace(settings, customer=customer, rules=rules)
+    exempt_when = of_request("exempt_when", settings.exempt_when)
+    return replace(settings, customer=customer, exempt_when=exempt_when, rules=rules)
 
 
 def _fits(signature: inspect.Signature, *arguments: object) -> bool:

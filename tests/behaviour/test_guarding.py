@@ -95,7 +95,9 @@ def test_request_without_customer_is_answered_as_the_application_chose(
     )
     login = build(target=sidecar.target, no_customer="login", login_url="/login/")
     response = login.get("/domain", Accept=BROWSER)
-    assert (response.status, response.headers["location"]) == (303, "/login/")
+    location, _, query = response.headers["location"].partition("?")
+    assert (response.status, location) == (303, "/login/")
+    assert query in ("", "next=/domain")  # where the framework has that convention
     assert login.get("/domain").status == 401
 
 
