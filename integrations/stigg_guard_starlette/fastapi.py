@@ -1,66 +1,68 @@
 """What a FastAPI application guards with besides the decorators: dependencies.
 
-They stand in `Depends(...)` on a route, a router or the whole application.
+They stand in `Depends(...)` on a route, a router or the whole application, or in an
+endpoint's parameter, which gets the decision. How one is made is in `dependencies`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any, ParamSpec
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
-from starlette.requests import HTTPConnection
-
-from stigg_guard.functions import names_of
-from stigg_guard.specs import feature_spec, meter_spec
+from stigg_guard.decorators import Decorators
+from stigg_guard.extras import require
 from stigg_guard.view import ViewSpec
-from stigg_guard_starlette.endpoints import is_answer
-from stigg_guard_starlette.injection import admission
-from stigg_guard_starlette.middleware import exchange_of
 
-__all__ = ["meters", "requires"]
+require("fastapi", extra="fastapi", needed_by=__name__)
+
+from stigg_guard_starlette.dependencies import (  # noqa: E402  # says what is missing
+    Dependency,
+    metering,
+    requiring,
+)
+
+__all__ = ["meters", "requires", "requires_all", "requires_any"]
 
 P = ParamSpec("P")
-Dependency = Callable[..., Any]
+T = TypeVar("T")
 
 
-def _metering(specs: tuple[ViewSpec, ...]) -> Dependency:
-    for spec in specs:
-        _check(spec)
+class _Specs(Decorators):
+    """Reads what the decorators read, and leaves the endpoint to FastAPI."""
 
-    async def admit(connection: HTTPConnection) -> AsyncIterator[None]:
-        exchange = exchange_of(connection)
-        exchange.scope.arguments = connection.path_params
-        await exchange.admit(specs, connection)
-        try:
-            yield
-        except Exception as error:
-            if not is_answer(error):
-                await exchange.settle(None)
-            raise
-
-    return admit
+    def decorator(self, name: str, spec: ViewSpec) -> Any:
+        """What was said, in place of a decorator."""
+        return spec
 
 
-def _check(spec: ViewSpec) -> None:
-    for function in (spec.value, spec.dimensions, spec.timestamp):
-        if "result" in names_of(function):
-            raise ValueError(
-                "meters() was given a function that takes `result`, which a dependency"
-                " never sees; take `response`, or use @meters_usage on the endpoint."
-            )
+def _as_dependency(
+    name: str,
+    read: Callable[P, object],
+    make: Callable[[str, ViewSpec], Dependency[T]],
+) -> Callable[P, Dependency[T]]:
+    def dependency(*args: P.args, **kwargs: P.kwargs) -> Dependency[T]:
+        return make(name, cast(ViewSpec, read(*args, **kwargs)))
+
+    dependency.__name__ = dependency.__qualname__ = name
+    return dependency
 
 
-def _written_as(
-    spec: Callable[P, ViewSpec], make: Callable[[tuple[ViewSpec, ...]], Dependency]
-) -> Callable[P, Dependency]:
-    def write(*args: P.args, **kwargs: P.kwargs) -> Dependency:
-        return make((spec(*args, **kwargs),))
+_specs: Final = _Specs(lambda view, specs: view)
 
-    return write
+requires = _as_dependency("requires", _specs.requires_feature, requiring)
+"""`Depends(requires("feature-id"))`: as `requires_feature`, with the same options.
 
+A parameter that depends on it gets the `Decision`.
+"""
 
-requires = _written_as(feature_spec, admission)
-"""`Depends(requires("feature-id"))`: as `requires_feature`, with the same options."""
+requires_any = _as_dependency("requires_any", _specs.requires_any, requiring)
+"""`Depends(requires_any("one", "other"))`: as the decorator of that name."""
 
-meters = _written_as(meter_spec, _metering)
-"""`Depends(meters("feature-id"))`: as `meters_usage`, with the same options."""
+requires_all = _as_dependency("requires_all", _specs.requires_all, requiring)
+"""`Depends(requires_all("one", "other"))`: as the decorator of that name."""
+
+meters = _as_dependency("meters", _specs.meters_usage, metering)
+"""`Depends(meters("feature-id"))`: as `meters_usage`, with the same options.
+
+A parameter that depends on it gets the `Usage`, whose `value` is what is reported.
+"""

@@ -33,13 +33,16 @@ def inject(
     """The guarded endpoint, with the dependency where FastAPI is there to need it.
 
     An endpoint that takes its connection and nothing else is guarded before anything
-    else is looked at, so its signature stays as it is.
+    else is looked at, so its signature stays as it is; not so if it yields, for then
+    it runs when the response has begun.
     """
     signature = _signature(view)
     if signature is None:
         return guarded
-    if not _takes_only_connection(signature) and find_spec("fastapi") is not None:
-        is_late = wants_arguments(specs) and not _yields(view)
+    yields = _yields(view)
+    is_joined = yields or not _takes_only_connection(signature)
+    if is_joined and find_spec("fastapi") is not None:
+        is_late = wants_arguments(specs) and not yields
         signature = _joined(signature, preparation if is_late else admission(specs))
     guarded.__signature__ = signature  # type: ignore[attr-defined]
     return guarded

@@ -34,7 +34,7 @@ def test_adapters_have_the_same_verbs(package: str, own: str) -> None:
 
 def test_fastapi_has_its_dependencies() -> None:
     module = import_module("stigg_guard_starlette.fastapi")
-    assert module.__all__ == ["meters", "requires"]
+    assert module.__all__ == ["meters", "requires", "requires_all", "requires_any"]
 
 
 @pytest.mark.parametrize("module", ["stigg_guard.asgi", "stigg_guard.wsgi"])

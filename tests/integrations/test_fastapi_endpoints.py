@@ -27,19 +27,17 @@ from starlette.testclient import WebSocketDenialResponse
 from sidecar_client.local import LocalSidecar
 from stigg_guard import AccessDenied
 from stigg_guard_starlette import (
-    StiggGuardMiddleware,
     guard_exempt,
     meters_usage,
     requires_any,
     requires_feature,
 )
 from stigg_guard_starlette.fastapi import meters, requires
-from tests.behaviour.frameworks.starlette_ import customer_of
-from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, UNKNOWN, WITHIN
+from tests.behaviour.routes import DOMAIN, TEMPLATES, UNKNOWN, WITHIN
 from tests.behaviour.usage import used
+from tests.integrations.fastapi_site import AS_AT_LIMIT, AS_WITHIN, site, statuses
 
 FASTAPI = tuple(int(part) for part in version("fastapi").split(".")[:2])
-AS_WITHIN, AS_AT_LIMIT = {"X-Customer": WITHIN}, {"X-Customer": AT_LIMIT}
 
 
 class Template(BaseModel):
@@ -55,27 +53,6 @@ class Caller:
 
 def caller(x_name: Annotated[str, Header()] = "nobody") -> Caller:
     return Caller(x_name)
-
-
-def site(sidecar: LocalSidecar, **settings: Any) -> FastAPI:
-    app = FastAPI()
-    app.add_middleware(
-        StiggGuardMiddleware,
-        customer=customer_of,
-        target=sidecar.target,
-        timeout=5,
-        write_timeout=5,
-        **settings,
-    )
-    return app
-
-
-def statuses(app: FastAPI, method: str, path: str, **options: Any) -> tuple[int, int]:
-    """What the customer within limits gets, and the one at the limit."""
-    with TestClient(app, follow_redirects=False) as client:
-        within = client.request(method, path, headers=AS_WITHIN, **options)
-        at_limit = client.request(method, path, headers=AS_AT_LIMIT, **options)
-    return within.status_code, at_limit.status_code
 
 
 def bare(view: Any) -> Any:
