@@ -10,6 +10,7 @@ import logging
 from stigg_guard.decision import Decision, Entitlement, Reason
 from stigg_guard.decorators import guard_exempt, specs_of
 from stigg_guard.denial import Denial, DenialPolicy, FeatureSettings
+from stigg_guard.entitlements import Entitlements
 from stigg_guard.errors import (
     AccessDenied,
     ConfigurationError,
@@ -20,6 +21,7 @@ from stigg_guard.errors import (
     StiggGuardError,
 )
 from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.metering.happening import Happening
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.requirement import Fallback, Requirement, currency, feature
@@ -38,10 +40,12 @@ __all__ = [
     "Denial",
     "DenialPolicy",
     "Entitlement",
+    "Entitlements",
     "Fallback",
     "FeatureSettings",
     "Guard",
     "Happening",
+    "LazyEntitlements",
     "Measurement",
     "Reason",
     "Requirement",

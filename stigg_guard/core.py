@@ -5,22 +5,24 @@ The ground that `flow` stands on. Who talks to the sidecar is `guard`.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import time
 import weakref
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stigg_guard.coalesce import AsyncFlights, Flights
-from stigg_guard.decision import Answer, Decision, Entitlement, NoAnswer
+from stigg_guard.decision import Answer, Answers, Decision, Entitlement, NoAnswer
 from stigg_guard.denial import (
     MISCONFIGURED,
     DenialPolicy,
     FeatureSettings,
     Wanted,
 )
+from stigg_guard.entitlements import Entitlements
 from stigg_guard.memory import DecisionMemory
 from stigg_guard.metering.happening import (
     LOGGED,
@@ -51,6 +53,7 @@ _NO_SETTINGS = FeatureSettings()
 CROWDED_FOR: Final = 5.0
 """Seconds that a place is taken for crowded after its units were all held."""
 MOST_CROWDS: Final = 10_000
+MOST_REPORTS: Final = 10_000
 
 
 class GuardCore:
@@ -62,6 +65,8 @@ class GuardCore:
         self.customer = settings.customer
         self.flights: Flights[Answer | NoAnswer] = Flights()
         self.async_flights: AsyncFlights[Answer | NoAnswer] = AsyncFlights()
+        self.list_flights: Flights[Answers | NoAnswer] = Flights()
+        self.async_list_flights: AsyncFlights[Answers | NoAnswer] = AsyncFlights()
         self.counts: Counter[str] = Counter()
         self.memory = DecisionMemory(
             remember_for=settings.remember,
@@ -87,6 +92,8 @@ class GuardCore:
         self.stores = Stores(settings, report=self._report, happened=self.happened)
         self._reporter: SyncSidecar | None = None
         self._crowds: dict[Place, tuple[float, float]] = {}
+        self._reports: dict[str, int] = {}
+        self._numbers = itertools.count(1)
         self._outage = Outage()
         _cores.add(self)
 
@@ -114,6 +121,15 @@ class GuardCore:
             reporter.close()
 
     @property
+    def _all_flights(self) -> tuple[Flights[Any] | AsyncFlights[Any], ...]:
+        return (
+            self.flights,
+            self.async_flights,
+            self.list_flights,
+            self.async_list_flights,
+        )
+
+    @property
     def features(self) -> Mapping[str, FeatureSettings]:
         """What is settled for single features."""
         return self.settings.features
@@ -136,6 +152,35 @@ class GuardCore:
         """Take note of a verdict: it ends an outage and may be used again."""
         self._outage.answered()
         self.memory.keep(decision)
+
+    def last_entitlements(self, subject: Subject) -> Entitlements | None:
+        """All that a subject had, if that is young enough to stand in."""
+        known = self.memory.last_entitlements(subject)
+        return None if known is None else known.as_last_known()
+
+    def keep_entitlements(self, entitlements: Entitlements) -> None:
+        """Take note of what the sidecar said of all that a subject has."""
+        self._outage.answered()
+        self.memory.keep_entitlements(entitlements)
+
+    def unknown_entitlements(self, subject: Subject) -> Entitlements:
+        """What FEATURES and the policy say of everything."""
+        fallbacks: dict[str, Fallback] = {}
+        for name, feature in self.features.items():
+            if feature.fallback is not None:
+                fallbacks[name] = feature.fallback
+            elif feature.on_unavailable is not None:
+                is_allowed = feature.on_unavailable == "allow"
+                fallbacks[name] = Fallback(has_access=is_allowed)
+        return Entitlements.unknown(
+            subject,
+            fallbacks=fallbacks,
+            allows_unknown=self.settings.on_unavailable == "allow",
+        )
+
+    def reports_of(self, subject: Subject) -> int:
+        """A number that changes when usage of the subject's customer is reported."""
+        return self._reports.get(subject.customer_id, 0)
 
     def fallback(self, requirement: Requirement) -> Fallback | None:
         """The requirement's own answer, or that of its feature's settings.
@@ -172,8 +217,12 @@ class GuardCore:
 
     def reported(self, measurement: Measurement) -> None:
         """Answers under way may be from before: nobody who asks now shares them."""
-        self.flights.part(measurement.subject)
-        self.async_flights.part(measurement.subject)
+        subject = measurement.subject
+        for flights in self._all_flights:
+            flights.part(subject)
+        if len(self._reports) >= MOST_REPORTS:
+            self._reports.clear()
+        self._reports[subject.customer_id] = next(self._numbers)
 
     def crowd(self, place: Place) -> float | None:
         """The limit of a place whose units were all held a moment ago, else None."""
@@ -223,8 +272,8 @@ class GuardCore:
     def after_fork(self) -> None:
         """Let go of what belongs to the parent's threads and loops."""
         self.memory.renew_lock()
-        self.flights.forget()
-        self.async_flights.forget()
+        for flights in self._all_flights:
+            flights.forget()
         self.stores.after_fork()
         self._reporter = None
 

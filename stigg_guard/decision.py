@@ -5,6 +5,8 @@ How a denied decision looks over HTTP lives in `denial`.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -71,6 +73,38 @@ class Entitlement:
     period_start: datetime | None = None
     resets_at: datetime | None = None
 
+    @property
+    def amount(self) -> float:
+        """The value, or the limit of what is counted; infinite when unlimited.
+
+        0 for boolean and enum entitlements, which have no number.
+        """
+        if self.is_unlimited or self._is_without_limit:
+            return math.inf
+        if self.kind == "numeric":
+            return self.value or 0.0
+        return self.usage_limit or 0.0
+
+    @property
+    def remaining(self) -> float:
+        """Units or credits that may still be used, never below 0.
+
+        Infinite when unlimited or when the limit is soft; 0 where nothing is counted.
+        """
+        if not self._is_counted:
+            return 0.0
+        if self.is_unlimited or self.has_soft_limit or self._is_without_limit:
+            return math.inf
+        return max(0.0, (self.usage_limit or 0.0) - (self.current_usage or 0.0))
+
+    @property
+    def _is_counted(self) -> bool:
+        return self.kind in ("metered", "credit")
+
+    @property
+    def _is_without_limit(self) -> bool:
+        return self._is_counted and self.usage_limit is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -86,6 +120,22 @@ class Answer:
     def is_verdict(self) -> bool:
         """False for a fallback of the sidecar that rests on nothing at all."""
         return not self.is_fallback or self.has_access or self.entitlement is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What the sidecar said of all that a subject has, by feature or currency id.
+
+    `reason` says why there is nothing at all, if it is the subject's.
+    """
+
+    by_id: Mapping[str, Answer]
+    reason: Reason | None = None
+
+    @property
+    def is_verdict(self) -> bool:
+        """False when the sidecar had nothing to say, which is not a denial."""
+        return bool(self.by_id) or self.reason is not Reason.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

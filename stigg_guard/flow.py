@@ -221,7 +221,7 @@ def _subject_flow(
         found = yield Call(spec.customer, scope.request)
         subject = as_subject(found)
     else:
-        subject = yield from _request_subject_flow(scope, ground)
+        subject = yield from request_subject_flow(scope, ground)
     if subject is None or spec.resource is None:
         return subject
     resource = spec.resource
@@ -230,9 +230,10 @@ def _subject_flow(
     return Subject(subject.customer_id, resource or None)
 
 
-def _request_subject_flow(
+def request_subject_flow(
     scope: RequestScope, ground: Ground
 ) -> Generator[Step, Any, Subject | None]:
+    """Who a request acts for; its customer resolver is called once."""
     if not scope.subject_is_known:
         customer = scope.customer or ground.customer
         if customer is not None:

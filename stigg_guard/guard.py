@@ -24,6 +24,12 @@ from stigg_guard.base_guard import (
     outcome_of,
 )
 from stigg_guard.decision import Decision
+from stigg_guard.entitlements import Entitlements
+from stigg_guard.entitlements_flow import (
+    checked_subject,
+    entitlements_flow,
+    request_entitlements_flow,
+)
 from stigg_guard.errors import AccessDenied
 from stigg_guard.flow import decide
 from stigg_guard.metering.conversation import Fate, report_flow
@@ -36,6 +42,7 @@ from stigg_guard.specs import as_need, meter_spec
 from stigg_guard.steps import (
     Admission,
     Ask,
+    AskAll,
     Call,
     Flow,
     Hold,
@@ -86,6 +93,21 @@ class Guard(BaseGuard):
         if not decision.allowed:
             raise AccessDenied(decision)
         return decision
+
+    def entitlements(self, subject: Subject | str) -> Entitlements:
+        """All that a subject has, by feature or currency id; one question.
+
+        A string is the id of a customer. Without a verdict of the sidecar, what was
+        last known answers, else what FEATURES and ON_UNAVAILABLE say.
+        """
+        flow = entitlements_flow(checked_subject(subject), self._core)
+        found: Any = self._advance(flow)
+        return found  # type: ignore[no-any-return]
+
+    def entitlements_of(self, scope: RequestScope) -> Entitlements:
+        """Those of a request's customer, asked once; `LazyEntitlements` asks here."""
+        found: Any = self._advance(request_entitlements_flow(scope, self._core))
+        return found  # type: ignore[no-any-return]
 
     @contextmanager
     def metered(
@@ -261,6 +283,10 @@ class Guard(BaseGuard):
         if isinstance(step, Ask):
             ask, key = self.sidecar.ask, (step.subject, step.question)
             return self._core.flights.share(key, lambda: ask(*key))
+        if isinstance(step, AskAll):
+            ask_all, whom = self.sidecar.entitlements, step.subject
+            flights = self._core.list_flights
+            return flights.share((whom, "all"), lambda: ask_all(whom))
         if isinstance(step, Call):
             found = step.function(step.request, **step.named)
             return finished(found) if inspect.isawaitable(found) else found
@@ -313,6 +339,17 @@ class AsyncGuard(BaseGuard):
         if not decision.allowed:
             raise AccessDenied(decision)
         return decision
+
+    async def entitlements(self, subject: Subject | str) -> Entitlements:
+        """All that a subject has, as `Guard.entitlements`."""
+        flow = entitlements_flow(checked_subject(subject), self._core)
+        found: Any = await self._advance(flow)
+        return found  # type: ignore[no-any-return]
+
+    async def entitlements_of(self, scope: RequestScope) -> Entitlements:
+        """Those of a request's customer, as `Guard.entitlements_of`."""
+        found: Any = await self._advance(request_entitlements_flow(scope, self._core))
+        return found  # type: ignore[no-any-return]
 
     @asynccontextmanager
     async def metered(
@@ -501,6 +538,10 @@ class AsyncGuard(BaseGuard):
         if isinstance(step, Ask):
             ask, key = self.sidecar.ask, (step.subject, step.question)
             return await self._core.async_flights.share(key, lambda: ask(*key))
+        if isinstance(step, AskAll):
+            ask_all, whom = self.sidecar.entitlements, step.subject
+            flights = self._core.async_list_flights
+            return await flights.share((whom, "all"), lambda: ask_all(whom))
         stores = self._core.stores
         if isinstance(step, Hold):
             if stores.is_instant:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from stigg_guard.decision import Decision, Entitlement
+from stigg_guard.entitlements import Entitlements
 from stigg_guard.requirement import Requirement
 from stigg_guard.subject import Subject
 
@@ -43,6 +44,7 @@ class DecisionMemory:
         self._max_customers = max_customers
         self._clock = clock
         self._customers: dict[str, dict[Key, Entry]] = {}
+        self._states: dict[Subject, tuple[float, Entitlements]] = {}
         self.renew_lock()
 
     def renew_lock(self) -> None:
@@ -77,6 +79,24 @@ class DecisionMemory:
             return None
         return entry[2].entitlement
 
+    def last_entitlements(self, subject: Subject) -> Entitlements | None:
+        """All that a subject had, to stand in while the sidecar gives no verdict."""
+        entry = self._states.get(subject)
+        if entry is None or self._clock() - entry[0] >= self._last_known_for:
+            return None
+        return entry[1]
+
+    def keep_entitlements(self, entitlements: Entitlements) -> None:
+        """Take note of all that a subject has; fallbacks are not taken."""
+        subject = entitlements.subject
+        if entitlements.is_fallback or subject is None or not self._last_known_for:
+            return
+        with self._lock:
+            self._states.pop(subject, None)
+            while len(self._states) >= self._max_customers:
+                del self._states[next(iter(self._states))]
+            self._states[subject] = (self._clock(), entitlements)
+
     def keep(self, decision: Decision) -> None:
         """Take note of a verdict; fallbacks are not taken."""
         subject = decision.subject
@@ -102,8 +122,12 @@ class DecisionMemory:
         with self._lock:
             if customer_id is None:
                 self._customers.clear()
-            else:
-                self._customers.pop(customer_id, None)
+                self._states.clear()
+                return
+            self._customers.pop(customer_id, None)
+            for subject in [*self._states]:
+                if subject.customer_id == customer_id:
+                    del self._states[subject]
 
     def __len__(self) -> int:
         return len(self._customers)

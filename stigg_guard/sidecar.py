@@ -5,7 +5,8 @@ The one module of stigg_guard that knows the wire. What answers lead to is in `j
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +16,8 @@ from sidecar_client import (
     EventDimensionValue,
     GetEntitlementOptions,
     GetEntitlementRequest,
+    GetEntitlementsRequest,
+    GetEntitlementsStateV2Request,
     GetEntitlementV2Request,
     ReportEventsRequest,
     ReportUsageBulkRequest,
@@ -23,7 +26,7 @@ from sidecar_client import (
     SyncStigg,
     UsageUpdateBehavior,
 )
-from stigg_guard.decision import Answer, Entitlement, NoAnswer, Reason
+from stigg_guard.decision import Answer, Answers, Entitlement, NoAnswer, Reason
 from stigg_guard.errors import SidecarError, SidecarRejected
 from stigg_guard.metering.acknowledged import Acknowledged
 from stigg_guard.metering.measurement import Measurement
@@ -53,11 +56,34 @@ Reply: TypeAlias = tuple[Acknowledged, ...] | NoAnswer
 """One acknowledgement for each measurement of a batch, or none of them."""
 
 
+class _Age:
+    """Whether a sidecar is too old to list credits; looked at again after a while.
+
+    It may be upgraded while this process runs.
+    """
+
+    SECONDS: Final = 300.0
+
+    def __init__(self) -> None:
+        self._is_old_until = float("-inf")
+
+    @property
+    def is_old(self) -> bool:
+        return time.monotonic() < self._is_old_until
+
+    def note(self, error: SidecarRejected) -> None:
+        """Take note of a refusal; raises it unless it means that the sidecar is old."""
+        if error.code != "UNIMPLEMENTED":
+            raise error
+        self._is_old_until = time.monotonic() + self.SECONDS
+
+
 class SyncSidecar:
     """Asks and reports over a synchronous client; failures are values."""
 
     def __init__(self, client: SyncStigg) -> None:
         self.client = client
+        self._age = _Age()
 
     def ask(self, subject: Subject, question: Question) -> Answer | NoAnswer:
         """The sidecar's answer; one RPC."""
@@ -67,6 +93,20 @@ class SyncSidecar:
                 return read_answer(v2.entitlement)
             request = feature_request(subject, question)
             return read_answer(self.client.get_entitlement(request))
+        except (SidecarError, ValueError) as error:
+            return no_answer(error)
+
+    def entitlements(self, subject: Subject) -> Answers | NoAnswer:
+        """All that a subject has; one RPC, of a sidecar that has it without credits."""
+        try:
+            if not self._age.is_old:
+                try:
+                    request = state_request(subject)
+                    return read_state(self.client.get_entitlements_state_v2(request))
+                except SidecarRejected as error:
+                    self._age.note(error)
+            old = self.client.get_entitlements(list_request(subject))
+            return read_list(old)
         except (SidecarError, ValueError) as error:
             return no_answer(error)
 
@@ -94,6 +134,7 @@ class AsyncSidecar:
 
     def __init__(self, client: Stigg) -> None:
         self.client = client
+        self._age = _Age()
 
     async def ask(self, subject: Subject, question: Question) -> Answer | NoAnswer:
         """The sidecar's answer; one RPC."""
@@ -104,6 +145,22 @@ class AsyncSidecar:
                 return read_answer(v2.entitlement)
             request = feature_request(subject, question)
             return read_answer(await self.client.get_entitlement(request))
+        except (SidecarError, ValueError) as error:
+            return no_answer(error)
+
+    async def entitlements(self, subject: Subject) -> Answers | NoAnswer:
+        """All that a subject has; one RPC, of a sidecar that has it without credits."""
+        try:
+            if not self._age.is_old:
+                try:
+                    request = state_request(subject)
+                    return read_state(
+                        await self.client.get_entitlements_state_v2(request)
+                    )
+                except SidecarRejected as error:
+                    self._age.note(error)
+            old = await self.client.get_entitlements(list_request(subject))
+            return read_list(old)
         except (SidecarError, ValueError) as error:
             return no_answer(error)
 
@@ -155,6 +212,20 @@ def currency_request(subject: Subject, question: Question) -> GetEntitlementV2Re
         currency_id=question.currency_id,
         resource_id=subject.resource_id,
         options=_options(question),
+    )
+
+
+def state_request(subject: Subject) -> GetEntitlementsStateV2Request:
+    """The question about everything, credits and denials included."""
+    return GetEntitlementsStateV2Request(
+        customer_id=subject.customer_id, resource_id=subject.resource_id
+    )
+
+
+def list_request(subject: Subject) -> GetEntitlementsRequest:
+    """The question about every feature that is granted."""
+    return GetEntitlementsRequest(
+        customer_id=subject.customer_id, resource_id=subject.resource_id
     )
 
 
@@ -238,6 +309,59 @@ def read_answer(message: Any) -> Answer:
         reason_number=number,
         is_fallback=message.is_fallback,
         entitlement=_READERS[kind](message) if kind in _READERS else None,
+    )
+
+
+def read_state(message: Any) -> Answers:
+    """Answers from a GetEntitlementsStateV2Response; what has no id is left out."""
+    found = ((_id_of(item), read_answer(item)) for item in message.entitlements)
+    return _answers(found, message)
+
+
+def read_list(message: Any) -> Answers:
+    """Answers from a GetEntitlementsResponse, which has no verdicts: they are ours.
+
+    What it lists is granted; what is metered must have something left, which is what a
+    check without usage means.
+    """
+    found = ((_id_of(item), _listed(item)) for item in message.entitlements)
+    return _answers(found, message)
+
+
+def _answers(found: Iterable[tuple[str, Answer]], message: Any) -> Answers:
+    number: int = message.access_denied_reason
+    is_denied = message.HasField("access_denied_reason") and number != 0
+    return Answers(
+        by_id={name: answer for name, answer in found if name},
+        reason=_REASONS.get(number, Reason.UNKNOWN) if is_denied else None,
+    )
+
+
+def _id_of(item: Any) -> str:
+    kind: Any = item.WhichOneof("entitlement")
+    if kind not in _READERS:
+        return ""
+    found: str = (
+        item.credit.currency.currency_id
+        if kind == "credit"
+        else getattr(item, kind).feature.id
+    )
+    return found
+
+
+def _listed(item: Any) -> Answer:
+    kind: Any = item.WhichOneof("entitlement")
+    entitlement = _READERS[kind](item) if kind in _READERS else None
+    is_used_up = (
+        entitlement is not None
+        and entitlement.kind == "metered"
+        and entitlement.remaining == 0
+    )
+    return Answer(
+        has_access=not is_used_up,
+        reason=Reason.REQUESTED_USAGE_EXCEEDING_LIMIT if is_used_up else None,
+        reason_number=8 if is_used_up else 0,
+        entitlement=entitlement,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from stigg_guard.decision import Answer, Decision, Entitlement, NoAnswer
+from stigg_guard.entitlements import Entitlements
 from stigg_guard.metering.holds.base import Op, Place
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.metering.outbox.row import NewRow
@@ -34,6 +35,13 @@ class Ask:
 
     subject: Subject
     question: Question
+
+
+@dataclass(slots=True)
+class AskAll:
+    """Ask for all that a subject has; the outcome is an `Answers` or `NoAnswer`."""
+
+    subject: Subject
 
 
 @dataclass(slots=True)
@@ -151,7 +159,16 @@ class Denied:
 
 
 Step: TypeAlias = (
-    Ask | Call | Report | Hold | Store | InTransaction | Pause | Proceed | Stream
+    Ask
+    | AskAll
+    | Call
+    | Report
+    | Hold
+    | Store
+    | InTransaction
+    | Pause
+    | Proceed
+    | Stream
 )
 Flow: TypeAlias = Generator[Step, Any, Any]
 OutcomeName: TypeAlias = Literal[
@@ -190,6 +207,22 @@ class Ground(Protocol):
 
     def keep(self, decision: Decision) -> None:
         """Take note of a verdict."""
+        ...
+
+    def last_entitlements(self, subject: Subject) -> Entitlements | None:
+        """All that a subject had, if that is young enough to stand in."""
+        ...
+
+    def keep_entitlements(self, entitlements: Entitlements) -> None:
+        """Take note of what the sidecar said of all that a subject has."""
+        ...
+
+    def unknown_entitlements(self, subject: Subject) -> Entitlements:
+        """What stands in for them when nothing is known."""
+        ...
+
+    def reports_of(self, subject: Subject) -> int:
+        """A number that changes when usage of the subject's customer is reported."""
         ...
 
     def fallback(self, requirement: Requirement) -> Fallback | None:
@@ -300,6 +333,7 @@ class RequestScope:
     answers: dict[tuple[Subject, Question], Answer | NoAnswer] = field(
         default_factory=dict[tuple[Subject, Question], Answer | NoAnswer]
     )
+    entitlements: tuple[int, Entitlements] | None = None
 
     def usage(self, name: str = "") -> Usage:
         """The usage of a feature or event; without a name, of all that is metered."""

@@ -18,6 +18,10 @@ from sidecar_client import (
     EntitlementV2,
     GetEntitlementRequest,
     GetEntitlementResponse,
+    GetEntitlementsRequest,
+    GetEntitlementsResponse,
+    GetEntitlementsStateV2Request,
+    GetEntitlementsStateV2Response,
     GetEntitlementV2Request,
     GetEntitlementV2Response,
     ReportUsageRequest,
@@ -32,6 +36,9 @@ class ScriptedSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
     def __init__(self) -> None:
         self.answer = GetEntitlementResponse(has_access=True)
         self.credit = EntitlementV2(has_access=True)
+        self.state: GetEntitlementsStateV2Response | None = None
+        """All entitlements; None as long as the sidecar is too old to tell."""
+        self.listed = GetEntitlementsResponse()
         self.refusal: tuple[grpc.StatusCode, str] | None = None
         self.calls: Counter[str] = Counter()
         self.requests: list[GetEntitlementRequest] = []
@@ -54,6 +61,20 @@ class ScriptedSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
     ) -> GetEntitlementV2Response:
         self._called("GetEntitlementV2", context)
         return GetEntitlementV2Response(entitlement=self.credit)
+
+    def GetEntitlementsStateV2(
+        self, request: GetEntitlementsStateV2Request, context: grpc.ServicerContext
+    ) -> GetEntitlementsStateV2Response:
+        self._called("GetEntitlementsStateV2", context)
+        if self.state is None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
+        return self.state
+
+    def GetEntitlements(
+        self, request: GetEntitlementsRequest, context: grpc.ServicerContext
+    ) -> GetEntitlementsResponse:
+        self._called("GetEntitlements", context)
+        return self.listed
 
     def ReportUsage(
         self, request: ReportUsageRequest, context: grpc.ServicerContext
