@@ -22,6 +22,7 @@ from stigg_guard.exchange import (
     header,
 )
 from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.rule_settings import only_paths
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
 from stigg_guard.steps import RequestScope, Usage
@@ -83,7 +84,8 @@ class StiggGuardMiddleware:
         self.guard = AsyncGuard(own) if guard is None else guard.aio
         self._owns_guard = guard is None
         self._customer = own.customer
-        self._rules = own.rules if guard is None else guard.settings.rules + own.rules
+        rules = own.rules if guard is None else guard.settings.rules + own.rules
+        self._rules = only_paths(rules, type(self).__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):

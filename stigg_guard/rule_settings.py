@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
+from stigg_guard.errors import ConfigurationError
 from stigg_guard.rules import Rule, rule_methods
 from stigg_guard.specs import feature_spec, meter_spec
 from stigg_guard.view import ViewSpec
 
-_WHERE: Final = ("path", "methods")
+_WHERE: Final = ("path", "name", "namespace", "methods")
 _BOTH: Final = (
     "customer",
     "resource",
@@ -47,17 +48,33 @@ def _numbered(number: int, value: Any) -> Rule:
         raise ValueError(f"rule {number}: {error}") from error
 
 
+def only_paths(rules: tuple[Rule, ...], owner: str) -> tuple[Rule, ...]:
+    """The rules, for an owner that sees requests before they are routed.
+
+    Raises `ConfigurationError` for a rule by name, which could never hold there.
+    """
+    for number, rule in enumerate(rules):
+        if rule.path is None:
+            raise ConfigurationError(
+                f"{owner}: rule {number} is for the {rule.where}, but here requests are"
+                ' seen before they are routed and have no names; write it with "path".'
+            )
+    return rules
+
+
 def read_rule(value: Any) -> Rule:
-    """One rule from a mapping: `path`, `methods`, and a feature, currency or meter."""
+    """One rule from a mapping: where it holds, and a feature, currency or meter."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{value!r} is not a mapping; give at least path and feature.")
     options: dict[str, Any] = dict(cast("Mapping[str, Any]", value))
-    where = {name: options.pop(name, None) for name in _WHERE}
-    spec = _spec(options)
-    return Rule(path=where["path"], methods=rule_methods(where["methods"]), spec=spec)
+    where: dict[str, Any] = {name: options.pop(name, None) for name in _WHERE}
+    spec = read_spec(options)
+    where["methods"] = rule_methods(where["methods"])
+    return Rule(**where, spec=spec)
 
 
-def _spec(options: dict[str, Any]) -> ViewSpec:
+def read_spec(options: dict[str, Any]) -> ViewSpec:
+    """What is asked, from the keys of a rule that do not say where it holds."""
     wanted = [name for name in ("feature", "currency", "meters") if name in options]
     if len(wanted) != 1:
         raise ValueError(

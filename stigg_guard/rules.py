@@ -1,4 +1,4 @@
-"""URL rules: which method and path template needs what.
+"""URL rules: which method and path template, or which route by its name, needs what.
 
 Templates may be written as the framework writes its routes. How a rule's need is met
 lives in `flow`; where a rule is looked up, in the adapters' middleware.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from stigg_guard.view import ViewSpec, in_order
 
@@ -35,42 +35,103 @@ _UNKNOWN: Final = r".+"
 _EXAMPLES: Final = {"uuid": "00000000-0000-4000-8000-000000000000"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """A need of every request to a path template, for some methods or for all.
+class RouteName(NamedTuple):
+    """What a framework calls a route: Django's view name, Flask's endpoint.
 
-    `path` is matched as a whole, case and trailing slash included; it begins with "/".
-    Placeholders are `<id>`, `<int:id>`, `{id}` or `{id:int}`; a final `*` stands for
-    any rest. A rule for GET holds for HEAD too. Raises `ValueError` for a rule that
-    matches nothing or everything.
+    `namespaces` are those it is in, each in full: Django's namespaces, or blueprints.
     """
 
-    path: str
+    name: str | None
+    namespaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A need of every request to some routes, for some methods or for all.
+
+    Exactly one of these says which. `path` is matched as a whole, case and trailing
+    slash included; it begins with "/". Placeholders are `<id>`, `<int:id>`, `{id}` or
+    `{id:int}`; a final `*` stands for any rest. `name` is a route's name in full, and
+    `namespace` holds for all routes in it, in Django and Flask, which know them. A rule
+    for GET holds for HEAD too. Raises `ValueError` for a rule that matches nothing or
+    everything.
+    """
+
+    path: str | None = None
+    name: str | None = None
+    namespace: str | None = None
     methods: frozenset[str] | None = None
     spec: ViewSpec
-    pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pattern", compile_template(self.path))
+        _check_where(self)
+        pattern = None if self.path is None else compile_template(self.path)
+        object.__setattr__(self, "pattern", pattern)
 
-    def matches(self, method: str, path: str, route: str | None = None) -> bool:
+    @property
+    def where(self) -> str:
+        """Which routes it is for, in words: `path "/reports/"`."""
+        return f'{_kinds_of(self)[0]} "{self.path or self.name or self.namespace}"'
+
+    def matches(
+        self,
+        method: str,
+        path: str,
+        route: str | None = None,
+        name: RouteName | None = None,
+    ) -> bool:
         """Whether the rule holds for a request; a WebSocket handshake is a GET.
 
-        `route` is the template of the route that the framework chose, where it is
-        known: a rule written like it holds whatever the path looks like.
+        `route` is the template of the route that the framework chose, and `name` its
+        name, where they are known: a rule written like the route holds whatever the
+        path looks like.
         """
         if self.methods is not None and method not in self.methods:
             return False
+        if self.pattern is None:
+            return name is not None and self.is_named(name)
         return route == self.path or self.pattern.fullmatch(path) is not None
+
+    def is_named(self, name: RouteName) -> bool:
+        """Whether the rule is for a route by its name or by one of its namespaces."""
+        if self.name is not None:
+            return name.name == self.name
+        return self.namespace in name.namespaces
 
 
 def matching(
-    rules: Iterable[Rule], method: str, path: str, route: str | None = None
+    rules: Iterable[Rule],
+    method: str,
+    path: str,
+    route: str | None = None,
+    name: RouteName | None = None,
 ) -> tuple[ViewSpec, ...]:
     """What the rules ask of a request, in their order; all that match apply."""
     return in_order(
-        tuple(rule.spec for rule in rules if rule.matches(method, path, route))
+        tuple(rule.spec for rule in rules if rule.matches(method, path, route, name))
     )
+
+
+def _kinds_of(rule: Rule) -> list[str]:
+    kinds = ("path", "name", "namespace")
+    return [kind for kind in kinds if getattr(rule, kind) is not None]
+
+
+def _check_where(rule: Rule) -> None:
+    kinds = _kinds_of(rule)
+    if len(kinds) != 1:
+        raise ValueError(
+            f"a rule has {' and '.join(kinds) or 'neither path nor name'}; give exactly"
+            ' one of "path", "name" and "namespace".'
+        )
+    for kind in kinds:
+        value: object = getattr(rule, kind)
+        if kind != "path" and not (isinstance(value, str) and value.strip(":. ")):
+            raise ValueError(
+                f"{kind} is {value!r}; give the {kind} of a route as a non-empty"
+                ' string, such as "reports".'
+            )
 
 
 def rule_methods(methods: Collection[str] | None) -> frozenset[str] | None:

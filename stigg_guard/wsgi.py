@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.rule_settings import only_paths
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
 from stigg_guard.steps import RequestScope, Usage
@@ -51,7 +52,8 @@ class StiggGuardMiddleware:
         self.guard = Guard(read) if guard is None else guard.sync
         self._app = app
         self._customer = read.customer
-        self._rules = read.rules if guard is None else guard.settings.rules + read.rules
+        rules = read.rules if guard is None else guard.settings.rules + read.rules
+        self._rules = only_paths(rules, type(self).__name__)
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse

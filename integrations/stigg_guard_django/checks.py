@@ -99,10 +99,10 @@ def check_rules(**_: Any) -> list[CheckMessage]:
 
 def _unreached(number: int, rule: Rule) -> CheckMessage:
     return checks.Warning(
-        f'{SETTING}["RULES"], rule {number}: no route of the project matches the path'
-        f' "{rule.path}".',
-        hint="Write the path as it is in the URLconf, with its slashes and the prefix"
-        " of every include().",
+        f'{SETTING}["RULES"], rule {number}: no route of the project matches the'
+        f" {rule.where}.",
+        hint="Write it as it is in the URLconf: a path with its slashes and the prefix"
+        " of every include(), a name with the namespaces before it.",
         id="stigg_guard.W001",
     )
 

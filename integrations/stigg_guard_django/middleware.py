@@ -18,6 +18,7 @@ from stigg_guard.rules import matching
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import is_async
+from stigg_guard_django.routes import route_name
 from stigg_guard_django.settling import asettle, settle
 from stigg_guard_django.visit import aanswer, answer, visit_of
 
@@ -113,5 +114,8 @@ def _rules_of(request: HttpRequest, view: Callable[..., Any]) -> tuple[ViewSpec,
     if not rules or is_exempt(view, request.method):
         return ()
     match = request.resolver_match
-    route = None if match is None else f"/{match.route}"
-    return matching(rules, request.method or "GET", request.path_info, route)
+    if match is None:
+        return matching(rules, request.method or "GET", request.path_info)
+    name = route_name(match.view_name, match.namespaces)
+    route = f"/{match.route}"
+    return matching(rules, request.method or "GET", request.path_info, route, name)

@@ -16,7 +16,7 @@ from stigg_guard.decorators import is_exempt
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import Guard
 from stigg_guard.response_start import missing
-from stigg_guard.rules import Rule, matching
+from stigg_guard.rules import RouteName, Rule, matching
 from stigg_guard.settings import Settings
 from stigg_guard.steps import RequestScope, Usage
 from stigg_guard.view import CustomerResolver
@@ -100,7 +100,8 @@ class _Hooks:
         if rules and self._reaches_view():
             assert request.url_rule is not None
             route = request.url_rule.rule
-            specs = matching(rules, request.method, request.path, route)
+            name = RouteName(request.endpoint, tuple(request.blueprints))
+            specs = matching(rules, request.method, request.path, route, name)
             if specs:
                 scope = current_scope()
                 scope.arguments = request.view_args or {}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from stigg_guard.rules import Rule, matching, rule_methods
+from stigg_guard.errors import ConfigurationError
+from stigg_guard.rule_settings import only_paths
+from stigg_guard.rules import RouteName, Rule, matching, rule_methods
 from stigg_guard.specs import feature_spec
 
 SPEC = feature_spec("f")
@@ -68,3 +72,46 @@ def test_rule_holds_for_the_route_it_is_written_like() -> None:
 def test_rule_for_everything_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="matches every request"):
         Rule(path=path, spec=SPEC)
+
+
+@pytest.mark.parametrize(
+    ("where", "holds"),
+    [
+        ({"name": "a:b:detail"}, True),
+        ({"name": "detail"}, False),
+        ({"namespace": "a"}, True),
+        ({"namespace": "a:b"}, True),
+        ({"namespace": "b"}, False),
+    ],
+)
+def test_rule_may_be_for_a_name_or_a_namespace(
+    where: dict[str, str], holds: bool
+) -> None:
+    rule = Rule(**where, spec=SPEC)  # type: ignore[arg-type]
+    name = RouteName("a:b:detail", ("a", "a:b"))
+    assert rule.matches("GET", "/x", "/x", name) is holds
+    assert not rule.matches("GET", "/x", "/x")
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({}, 'neither path nor name; give exactly one of "path", "name"'),
+        ({"path": "/x", "name": "x"}, "has path and name; give exactly one"),
+        ({"name": ""}, "name is ''; give the name of a route"),
+        ({"namespace": ":"}, "namespace is ':'; give the namespace"),
+        ({"name": 7}, "name is 7"),
+    ],
+)
+def test_rule_that_is_for_no_route_or_for_two_kinds_is_refused(
+    where: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Rule(**where, spec=SPEC)
+
+
+def test_rule_by_name_is_refused_where_names_are_not_known() -> None:
+    rules = (Rule(path="/x", spec=SPEC), Rule(name="x", spec=SPEC))
+    with pytest.raises(ConfigurationError, match='Owner: rule 1 is for the name "x"'):
+        only_paths(rules, "Owner")
+    assert only_paths(rules[:1], "Owner") == rules[:1]

@@ -93,7 +93,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "feature and meters to ask for; name exactly one",
     ),
     ({"RULES": [{"path": "x", "feature": "f"}]}, 'begins with "/"'),
-    ({"RULES": [{"feature": "f"}]}, "path is None"),
+    ({"RULES": [{"feature": "f"}]}, "neither path nor name"),
     ({"RULES": [{"path": "/*", "feature": "f"}]}, "matches every request"),
     ({"RULES": [{"path": "/<path:p>", "feature": "f"}]}, "matches every request"),
     ({"RULES": [{"path": "/a*b", "feature": "f"}]}, "can match no request"),

@@ -250,6 +250,11 @@ def test_rule_that_is_wrong_is_named_by_its_number() -> None:
         StiggGuardMiddleware(hello, rules=[{"path": "domain", "feature": DOMAIN}])
 
 
+def test_rule_by_name_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="StiggGuardMiddleware: rule 0 is for"):
+        StiggGuardMiddleware(hello, rules=[{"name": "domain", "feature": DOMAIN}])
+
+
 async def test_request_that_passed_no_middleware_is_told_what_to_add() -> None:
     with pytest.raises(ConfigurationError, match="add it to the application"):
         guard_from(http("/domain"))

@@ -196,6 +196,27 @@ def test_rule_in_config_meters_usage(app: Flask, sidecar: LocalSidecar) -> None:
     assert used(sidecar, WITHIN) == 5
 
 
+@pytest.mark.parametrize(
+    ("where", "statuses"),
+    [
+        ({"name": "hello"}, (402, 200)),
+        ({"name": "reports.hello"}, (200, 402)),
+        ({"namespace": "reports"}, (200, 402)),
+    ],
+)
+def test_rule_is_for_an_endpoint_or_a_blueprint(
+    where: dict[str, str], statuses: tuple[int, int], app: Flask
+) -> None:
+    app.config["STIGG_GUARD_RULES"] = [{**where, "feature": DOMAIN}]
+    StiggGuard(app, customer=customer_of)
+    reports = Blueprint("reports", __name__, url_prefix="/reports")
+    reports.add_url_rule("/", view_func=hello)
+    app.register_blueprint(reports)
+    app.add_url_rule("/", view_func=hello)
+    paths = ("/", "/reports/")
+    assert tuple(status(app, path, AT_LIMIT) for path in paths) == statuses
+
+
 def test_rule_names_its_resolver_by_dotted_path(app: Flask) -> None:
     path = "tests.integrations.flask_site.customer_of"
     rule = {"path": "/held", "feature": DOMAIN, "customer": path}

@@ -352,6 +352,13 @@ def test_rules_of_the_guard_hold_too_and_an_async_guard_will_do(
     guarded.guard.close()
 
 
+def test_rule_by_name_is_refused(guard: Guard) -> None:
+    with pytest.raises(ConfigurationError, match="StiggGuardMiddleware: rule 0 is for"):
+        StiggGuardMiddleware(
+            plain, guard=guard, rules=[{"namespace": "api", "feature": DOMAIN}]
+        )
+
+
 def test_rule_matches_the_path_that_the_application_routes_by(guard: Guard) -> None:
     rules = [{"path": path, "feature": DOMAIN} for path in ("/", "/größe")]
     guarded = StiggGuardMiddleware(plain, guard=guard, rules=rules)
