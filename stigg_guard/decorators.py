@@ -166,7 +166,7 @@ class Decorators:
         message: str | None = None,
     ) -> Callable[[View], View]:
         """Let the view run for customers who meet one of the needs, asked in order."""
-        need = AnyOf(_parts("requires_any", needs))
+        need = AnyOf(parts("requires_any", needs))
         spec = need_spec(
             need, customer, resource, exempt_when, on_denied, shadow, message
         )
@@ -183,7 +183,7 @@ class Decorators:
         message: str | None = None,
     ) -> Callable[[View], View]:
         """Let the view run only for customers who meet every need, asked in order."""
-        need = AllOf(_parts("requires_all", needs))
+        need = AllOf(parts("requires_all", needs))
         spec = need_spec(
             need, customer, resource, exempt_when, on_denied, shadow, message
         )
@@ -254,7 +254,8 @@ def check_view(name: str, view: object) -> None:
         )
 
 
-def _parts(name: str, needs: tuple[Any, ...]) -> tuple[Need, ...]:
+def parts(name: str, needs: tuple[Any, ...]) -> tuple[Need, ...]:
+    """The needs that `name` was given, or an error that says what to give."""
     if not needs:
         raise ValueError(f"{name}() was given nothing to require; name a feature.")
     for need in needs:

@@ -12,6 +12,7 @@ require("django", extra="django", needed_by=__name__)
 
 from stigg_guard_django.apps import guard_from  # noqa: E402  # says what is missing
 from stigg_guard_django.middleware import StiggGuardMiddleware  # noqa: E402
+from stigg_guard_django.paths import guarded_path, guarded_re_path  # noqa: E402
 from stigg_guard_django.views import (  # noqa: E402
     meters_usage,
     requires_all,
@@ -25,6 +26,8 @@ __all__ = [
     "StiggGuardMiddleware",
     "guard_exempt",
     "guard_from",
+    "guarded_path",
+    "guarded_re_path",
     "meters_usage",
     "requires_all",
     "requires_any",

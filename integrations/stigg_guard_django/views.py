@@ -28,25 +28,7 @@ def _guarded(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
 def _sync(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        request = request_among(args, kwargs)
-        visit = visit_of(request)
-        visit.arguments = kwargs
-        guard = project_guards().sync
-        if visit.is_owned:
-            guard.admit(specs, visit)
-            response = visit.result = view(*args, **kwargs)
-            settle_in_transaction(guard, visit, response)
-            return response
-        visit.is_owned, response = True, None
-        try:
-            guard.admit(specs, visit)
-            response = view(*args, **kwargs)
-        except AccessDenied as error:
-            explain(request, error)
-            raise
-        finally:
-            settle(guard, request, visit, response)
-        return response
+        return run(view, specs, *args, **kwargs)
 
     return guarded
 
@@ -54,26 +36,66 @@ def _sync(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
 def _async(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
     @wraps(view)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
-        request = request_among(args, kwargs)
-        visit = visit_of(request)
-        visit.arguments = kwargs
-        guard = project_guards().for_async_view(request)
-        if visit.is_owned:
-            await guard.admit(specs, visit)
-            response = visit.result = await view(*args, **kwargs)
-            return response
-        visit.is_owned, response = True, None
-        try:
-            await guard.admit(specs, visit)
-            response = await view(*args, **kwargs)
-        except AccessDenied as error:
-            explain(request, error)
-            raise
-        finally:
-            await asettle(guard, request, visit, response)
-        return response
+        return await arun(view, specs, *args, **kwargs)
 
     return guarded
+
+
+def run(
+    view: Callable[..., Any],
+    specs: tuple[ViewSpec, ...],
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """Call a view once what it asks for is met; raises `AccessDenied`."""
+    request = request_among(args, kwargs)
+    visit = visit_of(request)
+    visit.arguments = kwargs
+    guard = project_guards().sync
+    if visit.is_owned:
+        guard.admit(specs, visit)
+        response = visit.result = view(*args, **kwargs)
+        settle_in_transaction(guard, visit, response)
+        return response
+    visit.is_owned, response = True, None
+    try:
+        guard.admit(specs, visit)
+        response = view(*args, **kwargs)
+    except AccessDenied as error:
+        explain(request, error)
+        raise
+    finally:
+        settle(guard, request, visit, response)
+    return response
+
+
+async def arun(
+    view: Callable[..., Any],
+    specs: tuple[ViewSpec, ...],
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """Call an async view as `run` does a sync one."""
+    request = request_among(args, kwargs)
+    visit = visit_of(request)
+    visit.arguments = kwargs
+    guard = project_guards().for_async_view(request)
+    if visit.is_owned:
+        await guard.admit(specs, visit)
+        response = visit.result = await view(*args, **kwargs)
+        return response
+    visit.is_owned, response = True, None
+    try:
+        await guard.admit(specs, visit)
+        response = await view(*args, **kwargs)
+    except AccessDenied as error:
+        explain(request, error)
+        raise
+    finally:
+        await asettle(guard, request, visit, response)
+    return response
 
 
 def request_among(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> HttpRequest:
@@ -91,6 +113,7 @@ def request_among(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> HttpReque
 
 
 _decorators = Decorators(_guarded)
+decorator = _decorators.decorator
 requires_feature = _decorators.requires_feature
 meters_usage = _decorators.meters_usage
 requires_any = _decorators.requires_any

@@ -65,6 +65,8 @@ def test_public_names_are_these() -> None:
         "StiggGuardMiddleware",
         "guard_exempt",
         "guard_from",
+        "guarded_path",
+        "guarded_re_path",
         "meters_usage",
         "requires_all",
         "requires_any",
