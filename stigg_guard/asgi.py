@@ -87,6 +87,11 @@ class StiggGuardMiddleware:
         rules = own.rules if guard is None else guard.settings.rules + own.rules
         self._rules = only_paths(rules, type(self).__name__)
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules, in the order in which they are looked at."""
+        return self._rules
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             await self._serve(scope, receive, send)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from typing import Final
 
 from sidecar_client.local.extra import INSTALL, MissingExtra, require_extra
+
+_OF_CLICK: Final = ("outbox", "routes", "check", "entitlements", "usage", "doctor")
 
 
 def main() -> None:
@@ -28,8 +31,8 @@ def _require_click() -> None:
     """All that every command needs; the local sidecar's need more."""
     if find_spec("click") is not None:
         return
-    if sys.argv[1:2] == ["outbox"]:
-        raise MissingExtra(f"`stigg-guard outbox` needs click: {INSTALL}")
+    if sys.argv[1:2] and sys.argv[1] in _OF_CLICK:
+        raise MissingExtra(f"`stigg-guard {sys.argv[1]}` needs click: {INSTALL}")
     require_extra()
 
 

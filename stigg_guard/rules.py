@@ -179,12 +179,22 @@ def compile_template(path: object) -> re.Pattern[str]:
     return re.compile(pattern + (".*" if stem != path else ""), re.DOTALL)
 
 
-def example(path: str) -> str:
-    """A path that a template matches, for looking it up among routes."""
-    filled = _PLACEHOLDER.sub(
-        lambda found: _EXAMPLES.get(found["before"] or found["after"], "1"), path
-    )
-    return filled.rstrip("*")
+def example(path: str, *, word: str = "1") -> str:
+    """A path that a template matches, for looking it up among routes.
+
+    `word` stands where any text may.
+    """
+
+    def filling(found: re.Match[str]) -> str:
+        kind = found["before"] or found["after"] or "str"
+        return _EXAMPLES.get(kind, "1" if kind in ("int", "float") else word)
+
+    return _PLACEHOLDER.sub(filling, path).rstrip("*")
+
+
+def examples(path: str) -> tuple[str, ...]:
+    """Paths that a template matches: with a number and with a word as its texts."""
+    return tuple(dict.fromkeys((example(path), example(path, word="word"))))
 
 
 def _literal(text: str, path: str) -> str:

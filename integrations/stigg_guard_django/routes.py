@@ -1,11 +1,11 @@
 """The routes of a project: what their views need, and which paths lead to them.
 
-What is made of it lives in `checks`.
+What is made of it lives in `checks`; how it is shown, in `stigg_guard.routing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
@@ -15,8 +15,19 @@ from django.urls.exceptions import Resolver404
 from django.utils.regex_helper import normalize
 
 from stigg_guard import specs_of
+from stigg_guard.decorators import is_exempt
+from stigg_guard.routing import (
+    ANY,
+    Endpoint,
+    GuardedRoute,
+    Handler,
+    asked_of,
+    guarded_routes,
+    rulings,
+)
 from stigg_guard.rules import RouteName, Rule, example
 from stigg_guard.view import ViewSpec
+from stigg_guard_django.apps import project_guards
 
 HANDLERS: Final = (
     *("dispatch", "get", "post", "put", "patch", "delete", "head", "options", "trace"),
@@ -25,43 +36,111 @@ HANDLERS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One route: paths that lead to it, as examples, its name and its view."""
+    """One route: its template, paths that lead to it as examples, and its view."""
 
-    examples: tuple[str, ...]
+    path: str
     name: RouteName
+    examples: tuple[str, ...]
     view: Any
+
+    @property
+    def owner(self) -> Any:
+        """The class that the view was made from, None for a function."""
+        return getattr(self.view, "view_class", getattr(self.view, "cls", None))
+
+    @property
+    def actions(self) -> Mapping[str, str]:
+        """Methods in lower case, and the names of the methods that answer them."""
+        found: Mapping[str, str] | None = getattr(self.view, "actions", None)
+        if found:  # of a ViewSet
+            return found
+        names = getattr(self.owner, "http_method_names", ())
+        return {name: name for name in names if hasattr(self.owner, name)}
 
     @property
     def specs(self) -> tuple[ViewSpec, ...]:
         """What the view asks for; for a class, what its methods ask for."""
-        owner = getattr(self.view, "view_class", getattr(self.view, "cls", None))
-        methods = (getattr(owner, name, None) for name in HANDLERS)
+        methods = [getattr(self.owner, name, None) for name in HANDLERS]
+        methods += [
+            getattr(self.owner, name, None)
+            for name in self.actions.values()
+            if name not in HANDLERS
+        ]
         return (
             *specs_of(self.view),
             *(spec for method in methods for spec in specs_of(method)),
         )
 
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """What answers each method, and what it asks for."""
+        if self.owner is None or not self.actions:
+            handler = self._handler(None, ANY)
+            return dict.fromkeys(_allowed(self.view) or (ANY,), handler)
+        return {
+            method.upper(): self._handler(getattr(self.owner, name, None), method)
+            for method, name in self.actions.items()
+        }
+
+    def _handler(self, method: Any, name: str) -> Handler:
+        dispatch = getattr(self.owner, "dispatch", None)
+        return Handler(
+            asked=asked_of(self.view, dispatch, method),
+            is_exempt=is_exempt(self.view, name),
+        )
+
+    def is_at(self, path: str) -> bool:
+        """Whether a path leads here, and to no route above."""
+        try:
+            found = get_resolver().resolve(path)
+        except Resolver404:
+            return False
+        return found.func is self.view and _written(found.route) == self.path
+
+
+def routes_of(_app: object = None) -> Iterator[GuardedRoute]:
+    """Every route of the project's URLconf, guarded or not, in the order of it."""
+    endpoints = (
+        Endpoint(
+            path=route.path,
+            name=route.name.name or "",
+            route_name=route.name,
+            handlers=route.handlers,
+            examples=route.examples,
+            is_at=route.is_at,
+        )
+        for route in routes()
+    )
+    return guarded_routes(endpoints, rulings(project_guards().sync.settings.rules))
+
 
 def routes() -> Iterator[Route]:
     """Every route of the project's URLconf."""
-    return _walk(get_resolver().url_patterns, ("/",), ())
+    return _walk(get_resolver().url_patterns, ("/",), "", ())
 
 
 def _walk(
     patterns: Iterable[URLPattern | URLResolver],
     before: tuple[str, ...],
+    path: str,
     namespaces: tuple[str, ...],
 ) -> Iterator[Route]:
     for pattern in patterns:
         parts = _examples(pattern.pattern)
         here = tuple(stem + part for stem in before for part in parts)
+        own_part = str(pattern.pattern)
+        written = path + (own_part.removeprefix("^") if path else own_part)
         if isinstance(pattern, URLResolver):
             own = (pattern.namespace,) if pattern.namespace else ()
-            yield from _walk(pattern.url_patterns, here, (*namespaces, *own))
+            yield from _walk(pattern.url_patterns, here, written, (*namespaces, *own))
         else:
             view_name = ":".join((*namespaces, pattern.name or pattern.lookup_str))
-            name = route_name(view_name, namespaces)
-            yield Route(examples=here, name=name, view=pattern.callback)
+            yield Route(
+                path=_written(written),
+                name=route_name(view_name, namespaces),
+                examples=here,
+                view=pattern.callback,
+            )
 
 
 def route_name(view_name: str, namespaces: Iterable[str]) -> RouteName:
@@ -70,18 +149,44 @@ def route_name(view_name: str, namespaces: Iterable[str]) -> RouteName:
     return RouteName(view_name, tuple(in_full))
 
 
+def _written(route: str) -> str:
+    """A route of Django without the marks of a regular expression at its ends."""
+    return f"/{route.removeprefix('^')}".removesuffix("$").removesuffix(r"\Z")
+
+
+def _allowed(view: Any) -> tuple[str, ...]:
+    """The methods that Django's `require_http_methods` lets through to a view.
+
+    It tells them to nobody, so they are looked up where it keeps them.
+    """
+    while view is not None:
+        names = getattr(getattr(view, "__code__", None), "co_freevars", ())
+        if "request_method_list" in names:
+            cell = view.__closure__[names.index("request_method_list")]
+            return tuple(cell.cell_contents)
+        view = getattr(view, "__wrapped__", None)
+    return ()
+
+
 def _examples(pattern: Any) -> tuple[str, ...]:
     """Texts that one part of a route matches, with something in its placeholders."""
-    converters = {
-        name: type(found).__name__ for name, found in pattern.converters.items()
-    }
+    kinds = {name: type(found).__name__ for name, found in pattern.converters.items()}
     return tuple(
-        form % {name: _FILLINGS.get(converters.get(name, ""), "1") for name in names}
-        for form, names in normalize(pattern.regex.pattern)
+        dict.fromkeys(
+            form % {name: _filling(kinds.get(name, ""), text) for name in names}
+            for form, names in normalize(pattern.regex.pattern)
+            for text in ("1", "word")
+        )
     )
 
 
-_FILLINGS: Final = {"UUIDConverter": "00000000-0000-4000-8000-000000000000"}
+def _filling(kind: str, text: str) -> str:
+    if kind == "UUIDConverter":
+        return "00000000-0000-4000-8000-000000000000"
+    return text if kind in _TEXTS else "1"
+
+
+_TEXTS: Final = frozenset({"StringConverter", "SlugConverter", "PathConverter"})
 
 
 def rule_reaches(rule: Rule, found: Iterable[Route]) -> bool:

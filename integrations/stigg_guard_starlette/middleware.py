@@ -75,7 +75,7 @@ class StiggGuardMiddleware(asgi.StiggGuardMiddleware):
         if found is None:
             return False
         scope["path_params"] = found["path_params"]
-        return _exempts(found["endpoint"], scope.get("method", "GET"))
+        return exempts(found["endpoint"], scope.get("method", "GET"))
 
 
 def _routes_of(app: Any) -> Sequence[BaseRoute]:
@@ -90,7 +90,7 @@ def _routes_of(app: Any) -> Sequence[BaseRoute]:
 
 def matched(scope: Scope, routes: Iterable[BaseRoute]) -> Scope | None:
     """The scope as the endpoint will get it, None when there is no such endpoint."""
-    for route in _candidates(routes):
+    for route in candidates(routes):
         match, child_scope = route.matches(scope)
         if match is Match.FULL:
             inner = {**scope, **child_scope}
@@ -101,17 +101,18 @@ def matched(scope: Scope, routes: Iterable[BaseRoute]) -> Scope | None:
     return None
 
 
-def _candidates(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+def candidates(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
     """The routes in order; a router that FastAPI included stands for its own routes."""
     for route in routes:
         effective = getattr(route, "effective_candidates", None)
         if effective is None:
             yield route
         else:
-            yield from _candidates(effective())
+            yield from candidates(effective())
 
 
-def _exempts(endpoint: Any, method: str) -> bool:
+def exempts(endpoint: Any, method: str) -> bool:
+    """Whether an endpoint, or its class's handler of the method, is exempt."""
     while isinstance(endpoint, functools.partial):
         endpoint = cast(Any, endpoint).func
     handler = getattr(endpoint, method.lower(), None)

@@ -15,6 +15,7 @@ import click
 from sidecar_client.local.extra import require_extra
 from stigg_guard.commands.failure import Group
 from stigg_guard.commands.group import HELP, with_commands
+from stigg_guard.commands.routes import routes_of_app
 from stigg_guard.commands.source import Source
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.guard import Guard
@@ -115,6 +116,7 @@ def _settings(options: Mapping[str, str]) -> Settings:
 
 
 console.add_command(with_commands(outbox))
+console.add_command(routes_of_app)
 
 
 def main(arguments: list[str] | None = None) -> Any:

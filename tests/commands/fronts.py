@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
@@ -43,20 +43,15 @@ class Front(ABC):
 
     name: str
     """How its users call it."""
+    group: tuple[str, ...] = ("outbox",)
+    """What all of its commands begin with."""
 
     def __init__(self, **settings: str) -> None:
         self.settings: dict[str, Any] = dict(settings)
 
     def __call__(self, *arguments: str, typed: str = "") -> Done:
         """Run `outbox` with arguments, answering what it asks."""
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            redirect_stdout(out),
-            redirect_stderr(err),
-            patch.object(sys, "stdin", io.StringIO(typed)),
-        ):
-            status = self._run(["outbox", *arguments])
-        return Done(status=status, out=out.getvalue(), err=err.getvalue())
+        return _done(lambda: self._run([*self.group, *arguments]), typed)
 
     @abstractmethod
     def _run(self, arguments: list[str]) -> int: ...
@@ -80,12 +75,7 @@ class Django(Front):
 
     def _run(self, arguments: list[str]) -> int:
         with project(**self.settings):
-            try:
-                call_command("stigg_guard", *arguments)
-            except CommandError as error:
-                print(f"Error: {error}", file=sys.stderr)
-                return error.returncode
-        return 0
+            return _called(arguments)
 
 
 class FlaskApp(Front):
@@ -101,6 +91,36 @@ class FlaskApp(Front):
                 arguments, self.name, obj=ScriptInfo(create_app=lambda: app)
             )
         )
+
+
+def run_main(run: Callable[[], object], typed: str = "") -> Done:
+    """What a command of click ended with."""
+    return _done(lambda: _status(run), typed)
+
+
+def run_django(*arguments: str, typed: str = "") -> Done:
+    """What `manage.py stigg_guard` ended with, in the project of the moment."""
+    return _done(lambda: _called(arguments), typed)
+
+
+def _done(run: Callable[[], int], typed: str) -> Done:
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        redirect_stdout(out),
+        redirect_stderr(err),
+        patch.object(sys, "stdin", io.StringIO(typed)),
+    ):
+        status = run()
+    return Done(status=status, out=out.getvalue(), err=err.getvalue())
+
+
+def _called(arguments: Sequence[str]) -> int:
+    try:
+        call_command("stigg_guard", *arguments)
+    except CommandError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.returncode
+    return 0
 
 
 def _status(run: Callable[[], object]) -> int:

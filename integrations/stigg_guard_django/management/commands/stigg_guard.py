@@ -85,7 +85,9 @@ def _commands() -> click.Group:
     """Every command there is under `manage.py stigg_guard`."""
     from stigg_guard.commands.failure import Group
     from stigg_guard.commands.group import outbox_group
+    from stigg_guard.commands.routes import routes_command
     from stigg_guard.commands.source import Source
+    from stigg_guard_django.routes import routes_of
 
     source = Source(
         guard=lambda: project_guards().sync,
@@ -94,7 +96,7 @@ def _commands() -> click.Group:
     )
     return Group(
         "stigg_guard",
-        commands=[outbox_group(source)],
+        commands=[outbox_group(source), routes_command(lambda: list(routes_of()))],
         help=Command.help,
         epilog=(
             "Django's own options, such as --settings and --traceback, may stand"

@@ -1,0 +1,91 @@
+"""The routes of a Flask application and what their views need, for introspection.
+
+How they are shown is `stigg_guard.routing`'s; what guards them lives in `views`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
+from werkzeug.routing import Rule as UrlRule
+
+from stigg_guard.decorators import is_exempt
+from stigg_guard.guard import Guard
+from stigg_guard.routing import (
+    ANY,
+    Asked,
+    Endpoint,
+    GuardedRoute,
+    Handler,
+    asked_of,
+    guarded_routes,
+    rulings,
+)
+from stigg_guard.rules import RouteName, Rule, examples
+from stigg_guard_flask.extension import NAME
+
+
+def routes_of(app: Flask) -> Iterator[GuardedRoute]:
+    """Every route of an application, guarded or not, in the order of its URL map."""
+    return guarded_routes(endpoints_of(app), rulings(rules_of(app)))
+
+
+def endpoints_of(app: Flask) -> Iterator[Endpoint]:
+    """The routes before rules are looked at; without those that only redirect."""
+    adapter = app.url_map.bind("localhost")
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions.get(rule.endpoint)
+        if view is not None:
+            yield _endpoint(rule, view, adapter)
+
+
+
+def rules_of(app: Flask) -> Sequence[Rule]:
+    """The URL rules of the application's StiggGuard; none without one."""
+    guard = app.extensions.get(NAME)
+    return guard.settings.rules if isinstance(guard, Guard) else ()
+
+
+def _endpoint(rule: UrlRule, view: Any, adapter: MapAdapter) -> Endpoint:
+    def is_at(path: str) -> bool:
+        methods = rule.methods or {"GET"}
+        try:
+            found, _ = adapter.match(path, sorted(methods)[0], return_rule=True)
+        except HTTPException:
+            return False
+        return found is rule
+
+    return Endpoint(
+        path=rule.rule,
+        name=rule.endpoint,
+        handlers={
+            method: _handler(view, method) for method in sorted(rule.methods or {ANY})
+        },
+        examples=examples(rule.rule),
+        route_name=RouteName(rule.endpoint, _blueprints(rule.endpoint)),
+        is_at=is_at,
+    )
+
+
+def _blueprints(endpoint: str) -> tuple[str, ...]:
+    """The blueprints of an endpoint, as `request.blueprints` has them."""
+    names = endpoint.split(".")[:-1]
+    return tuple(".".join(names[:end]) for end in range(len(names), 0, -1))
+
+
+def _handler(view: Any, method: str) -> Handler:
+    return Handler(asked=_asked(view, method), is_exempt=is_exempt(view, method))
+
+
+def _asked(view: Any, method: str) -> tuple[Asked, ...]:
+    """What a view asks for; of a class, also what its handler of the method does."""
+    owner = getattr(view, "view_class", None)
+    handler = getattr(owner, method.lower(), None)
+    if handler is None and method == "HEAD":
+        handler = getattr(owner, "get", None)
+    dispatch = getattr(owner, "dispatch_request", None)
+    return asked_of(view, dispatch, handler)
