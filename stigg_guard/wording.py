@@ -18,7 +18,7 @@ def words_of(spec: ViewSpec) -> str:
     words = _need_words(spec.need, spec)
     if spec.exempt_when is not None:
         words = f"{words}, unless {_name(spec.exempt_when)}"
-    return f"{words}, in shadow" if getattr(spec, "shadow", None) else words
+    return f"{words}, in shadow" if spec.shadow else words
 
 
 def _need_words(need: Need, spec: ViewSpec) -> str:
