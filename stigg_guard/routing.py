@@ -77,6 +77,9 @@ class Handler:
     is_exempt: bool = False
 
 
+_NAMELESS: Final = RouteName(None)
+
+
 def _nowhere(_path: str) -> bool:
     return False
 
@@ -92,7 +95,7 @@ class Endpoint:
     name: str = ""
     handlers: Mapping[str, Handler]
     examples: tuple[str, ...]
-    route_name: RouteName = RouteName(None)
+    route_name: RouteName = _NAMELESS
     is_at: Callable[[str], bool] = field(default=_nowhere, repr=False)
 
     def is_covered(self, rule: Rule) -> bool:

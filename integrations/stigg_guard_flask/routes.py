@@ -43,7 +43,6 @@ def endpoints_of(app: Flask) -> Iterator[Endpoint]:
             yield _endpoint(rule, view, adapter)
 
 
-
 def rules_of(app: Flask) -> Sequence[Rule]:
     """The URL rules of the application's StiggGuard; none without one."""
     guard = app.extensions.get(NAME)

@@ -12,7 +12,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.http import require_POST
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
-from flask import Flask
+from flask import Blueprint, Flask
 from flask.views import MethodView
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
@@ -116,8 +116,8 @@ def test_routes_of_a_django_project_tell_decorators_rules_and_classes() -> None:
         f"{__name__}.plain",
         f"{__name__}.plain",
         "shop:one",
-        f"{__name__}.Classes",
-        f"{__name__}.Classes",
+        f"shop:{__name__}.Classes",
+        f"shop:{__name__}.Classes",
         "whole",
         "old",
     ]
@@ -136,6 +136,18 @@ def test_django_rule_reaches_a_route_by_its_own_template() -> None:
     with project(rules=rules), override_settings(ROOT_URLCONF=Urls):
         found = told(django_routes_of())
     assert "| /ruled/<int:pk>/ | f + ruled | decorator, rule 0" in found
+
+
+def test_django_rules_are_found_by_name_and_namespace_too() -> None:
+    rules = [{"name": "whole", "feature": "n"}, {"namespace": "shop", "feature": "s"}]
+    with project(rules=rules), override_settings(ROOT_URLCONF=Urls):
+        found = told(django_routes_of())
+    assert found[3:7] == [
+        "| /ruled/<int:pk>/ | f + s | decorator, rule 1",
+        "GET | /ruled/class/<slug:name>/ | get + s | decorator, rule 1",
+        "POST | /ruled/class/<slug:name>/ |  | exempt",
+        "GET | /whole/ | all + n | decorator, rule 0",
+    ]
 
 
 # Flask
@@ -179,6 +191,24 @@ def test_routes_of_a_flask_application_tell_decorators_rules_and_classes() -> No
         "GET | /items | get | decorator",
         "POST | /items |  |",
         "GET | /ruled/open |  | exempt",
+    ]
+
+
+def test_flask_rules_are_found_by_endpoint_and_blueprint_too() -> None:
+    inner, outer = Blueprint("inner", __name__), Blueprint("outer", __name__)
+    inner.get("/deep", endpoint="deep")(lambda: "deep")
+    outer.register_blueprint(inner)
+    app = Flask(__name__, static_folder=None)
+    app.register_blueprint(outer)
+    rules = [
+        {"namespace": "outer", "feature": "o"},
+        {"namespace": "outer.inner", "feature": "i"},
+        {"name": "outer.inner.deep", "feature": "d"},
+        {"namespace": "inner", "feature": "x"},
+    ]
+    in_flask.StiggGuard(app, customer=lambda: "c", rules=rules)
+    assert told(flask_routes_of(app)) == [
+        "GET | /deep | o + i + d | rule 0, rule 1, rule 2"
     ]
 
 
