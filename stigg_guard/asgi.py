@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.exchange import (
@@ -22,11 +22,14 @@ from stigg_guard.exchange import (
     header,
 )
 from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.lifespan import end, start
 from stigg_guard.rule_settings import only_paths
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
 from stigg_guard.steps import RequestScope, Usage
 from stigg_guard.view import CustomerResolver, ViewSpec, in_order
+
+_ENDS: Final = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
 
 __all__ = [
     "ASGIApp",
@@ -86,6 +89,7 @@ class StiggGuardMiddleware:
         self._customer = own.customer
         rules = own.rules if guard is None else guard.settings.rules + own.rules
         self._rules = only_paths(rules, type(self).__name__)
+        self._is_checked = False
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -95,10 +99,13 @@ class StiggGuardMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan" and self._owns_guard:
-            await self.app(scope, receive, self._closing_send(send))
+        elif scope["type"] == "lifespan":
+            await self.app(scope, receive, self._living_send(send))
         else:
             await self.app(scope, receive, send)
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` for what cannot work, before the first request."""
 
     def connection(self, scope: Scope) -> object:
         """What the user's functions get for a request that no view has seen yet."""
@@ -108,7 +115,12 @@ class StiggGuardMiddleware:
         """Whether the view of this request is exempt from the rules."""
         return False
 
+    def owned_guards(self) -> Iterable[AsyncGuard]:
+        """The guards that end with this application: not one that was given."""
+        return (self.guard,) if self._owns_guard else ()
+
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._check_once()
         exchange = self._begin(scope)
         is_http = scope["type"] == "http"
         watch = _http_send if is_http else _websocket_send
@@ -161,17 +173,23 @@ class StiggGuardMiddleware:
         )
         return () if specs and self.is_exempt(scope) else in_order(specs)
 
-    def _closing_send(self, send: Send) -> Send:
-        async def closing_send(message: Message) -> None:
-            if message["type"] in (
-                "lifespan.shutdown.complete",
-                "lifespan.shutdown.failed",
-            ):
-                await self.guard.aclose()
-                self.guard.sync.close()
+    def _living_send(self, send: Send) -> Send:
+        async def living_send(message: Message) -> None:
+            kind = message["type"]
+            if kind == "lifespan.startup.complete":
+                self._check_once()
+                await start(self.guard)
+            elif kind in _ENDS:
+                for guard in self.owned_guards():
+                    await end(guard)
             await send(message)
 
-        return closing_send
+        return living_send
+
+    def _check_once(self) -> None:
+        if not self._is_checked:
+            self.check()
+            self._is_checked = True
 
 
 def route_path(scope: Mapping[str, Any]) -> str:

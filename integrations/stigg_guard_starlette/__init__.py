@@ -16,6 +16,7 @@ from stigg_guard_starlette.endpoints import (  # noqa: E402  # says what is miss
     requires_any,
     requires_feature,
 )
+from stigg_guard_starlette.lifespan import guard_lifespan  # noqa: E402
 from stigg_guard_starlette.middleware import (  # noqa: E402
     StiggGuardMiddleware,
     guard_from,
@@ -27,6 +28,7 @@ __all__ = [
     "StiggGuardMiddleware",
     "guard_exempt",
     "guard_from",
+    "guard_lifespan",
     "meters_usage",
     "requires_all",
     "requires_any",

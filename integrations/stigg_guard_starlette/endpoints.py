@@ -15,12 +15,12 @@ from anyio import from_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from stigg_guard.decorators import Decorators
 from stigg_guard.exchange import Exchange
 from stigg_guard.functions import NamedFunction
 from stigg_guard.view import ViewSpec, succeeded
 from stigg_guard_starlette.injection import INJECTED, inject, wants_arguments
 from stigg_guard_starlette.middleware import exchange_of
+from stigg_guard_starlette.placement import PlacedDecorators
 
 Endpoint = Callable[..., Any]
 Specs = tuple[ViewSpec, ...]
@@ -188,7 +188,7 @@ def _asks_async(spec: ViewSpec) -> bool:
     return any(is_async(function) for function in asked)
 
 
-_decorators = Decorators(wrap)
+_decorators = PlacedDecorators(wrap)
 requires_feature = _decorators.requires_feature
 meters_usage = _decorators.meters_usage
 requires_any = _decorators.requires_any

@@ -6,9 +6,11 @@ What happens to a request lives in `stigg_guard.asgi`; where it will go, here.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
@@ -18,7 +20,16 @@ from stigg_guard.decorators import is_exempt
 from stigg_guard.errors import AccessDenied
 from stigg_guard.guard import AsyncGuard
 from stigg_guard.steps import Usage
+from stigg_guard_starlette.mounted import candidates, guards_below
+from stigg_guard_starlette.placement import check_routes
 
+_logger = logging.getLogger("stigg_guard")
+
+_CORS_INSIDE: Final = (
+    "CORSMiddleware stands inside of StiggGuardMiddleware, so browsers cannot read the"
+    " denials of rules; put it before StiggGuardMiddleware in the list of middleware,"
+    " or in FastAPI add it after."
+)
 _HANDLERS = "starlette.exception_handlers"
 """Where Starlette keeps the innermost application's handlers of errors, by type."""
 
@@ -68,6 +79,19 @@ class StiggGuardMiddleware(asgi.StiggGuardMiddleware):
         """What the user's functions get for a request that no endpoint has seen yet."""
         return HTTPConnection(scope)
 
+    def check(self) -> None:
+        """Raise `ConfigurationError` for a guard that guards nothing in its place."""
+        check_routes(_routes_of(self.app))
+        if self._rules and any(
+            isinstance(app, CORSMiddleware) for app in _inside(self.app)
+        ):
+            _logger.warning(_CORS_INSIDE)
+
+    def owned_guards(self) -> Iterator[AsyncGuard]:
+        """Also those of mounted applications, which no server tells of its end."""
+        yield from super().owned_guards()
+        yield from guards_below(_routes_of(self.app))
+
     def is_exempt(self, scope: asgi.Scope) -> bool:
         """Whether the endpoint is exempt from rules; rules get its path parameters."""
         # A copy: routes may leave notes in the scope while they match.
@@ -80,12 +104,18 @@ class StiggGuardMiddleware(asgi.StiggGuardMiddleware):
 
 def _routes_of(app: Any) -> Sequence[BaseRoute]:
     """The routes behind the middleware that stands between us and the router."""
-    while app is not None:
-        routes = getattr(app, "routes", None)
+    for inner in _inside(app):
+        routes: Sequence[BaseRoute] | None = getattr(inner, "routes", None)
         if routes is not None:
-            return cast("Sequence[BaseRoute]", routes)
-        app = getattr(app, "app", None)
+            return routes
     return ()
+
+
+def _inside(app: Any) -> Iterator[Any]:
+    """An application's middleware from the outside in, and then its router."""
+    while app is not None:
+        yield app
+        app = None if hasattr(app, "routes") else getattr(app, "app", None)
 
 
 def matched(scope: Scope, routes: Iterable[BaseRoute]) -> Scope | None:
@@ -99,16 +129,6 @@ def matched(scope: Scope, routes: Iterable[BaseRoute]) -> Scope | None:
                 return matched(inner, below)
             return inner if "endpoint" in inner else None
     return None
-
-
-def candidates(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
-    """The routes in order; a router that FastAPI included stands for its own routes."""
-    for route in routes:
-        effective = getattr(route, "effective_candidates", None)
-        if effective is None:
-            yield route
-        else:
-            yield from candidates(effective())
 
 
 def exempts(endpoint: Any, method: str) -> bool:

@@ -27,7 +27,8 @@ from stigg_guard.routing import (
 )
 from stigg_guard.rules import Rule, examples
 from stigg_guard_starlette.injection import INJECTED
-from stigg_guard_starlette.middleware import candidates, exempts
+from stigg_guard_starlette.middleware import exempts
+from stigg_guard_starlette.mounted import candidates
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
@@ -48,7 +49,7 @@ def _explored(app: Any, prefix: str = "") -> tuple[list[Endpoint], list[Ruling]]
     endpoints: list[Endpoint] = []
     rules = rulings(own, prefix=prefix)
     for found in candidates(getattr(app, "routes", ())):
-        route: Any = getattr(found, "starlette_route", None) or found
+        route: Any = found
         path = prefix + getattr(route, "path", "")
         if hasattr(route, "endpoint"):
             endpoints.append(_endpoint(path, route.name, _handlers(route)))

@@ -26,7 +26,7 @@ SHARED = {
             {"StiggGuardMiddleware", "guarded_path", "guarded_re_path"},
         ),
         ("stigg_guard_flask", {"StiggGuard"}),
-        ("stigg_guard_starlette", {"StiggGuardMiddleware"}),
+        ("stigg_guard_starlette", {"StiggGuardMiddleware", "guard_lifespan"}),
     ],
 )
 def test_adapters_have_the_same_verbs(package: str, own: set[str]) -> None:
