@@ -272,6 +272,9 @@ def _message(message: Any) -> str | None:
         return None
     if isinstance(message, str) and message.strip():
         return message
+    if not isinstance(message, str) and hasattr(message, "casefold"):
+        found: str = message  # a lazy translation, which is text when it is shown
+        return found
     raise ValueError(f"message is {message!r}; write a sentence, or leave it out.")
 
 

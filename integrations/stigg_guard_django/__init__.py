@@ -12,6 +12,10 @@ require("django", extra="django", needed_by=__name__)
 
 from stigg_guard_django.apps import guard_from  # noqa: E402  # says what is missing
 from stigg_guard_django.middleware import StiggGuardMiddleware  # noqa: E402
+from stigg_guard_django.mixins import (  # noqa: E402
+    MetersUsageMixin,
+    RequiresFeatureMixin,
+)
 from stigg_guard_django.paths import guarded_path, guarded_re_path  # noqa: E402
 from stigg_guard_django.views import (  # noqa: E402
     meters_usage,
@@ -23,6 +27,8 @@ from stigg_guard_django.visit import usage_from  # noqa: E402
 
 __all__ = [
     "AccessDenied",
+    "MetersUsageMixin",
+    "RequiresFeatureMixin",
     "StiggGuardMiddleware",
     "guard_exempt",
     "guard_from",

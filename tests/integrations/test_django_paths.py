@@ -22,8 +22,15 @@ from tests.integrations.django_site import configure, project
 
 configure()
 
-MAY = Client(headers={"X-Customer": WITHIN})
-MAY_NOT = Client(headers={"X-Customer": AT_LIMIT})
+
+def may() -> Client:
+    """The client of a customer who has what the tests ask for."""
+    return Client(headers={"X-Customer": WITHIN})
+
+
+def may_not() -> Client:
+    """The client of a customer who has not."""
+    return Client(headers={"X-Customer": AT_LIMIT})
 
 
 def plain(request: HttpRequest, **_: object) -> HttpResponse:
@@ -91,8 +98,8 @@ def test_guarded_path_guards_its_view(sidecar: LocalSidecar) -> None:
     route = guarded_path("reports/", plain, name="reports", feature=DOMAIN)
     with Laid(sidecar, route):
         assert reverse("reports") == "/reports/"
-        assert MAY.get("/reports/").content == b"plain"
-        assert MAY_NOT.get("/reports/").status_code == 402
+        assert may().get("/reports/").content == b"plain"
+        assert may_not().get("/reports/").status_code == 402
 
 
 async def test_guarded_path_guards_async_views(sidecar: LocalSidecar) -> None:
@@ -110,29 +117,29 @@ def test_guarded_re_path_hands_its_arguments_on(sidecar: LocalSidecar) -> None:
     )
     with Laid(sidecar, route):
         assert reverse("one", args=[7]) == "/reports/7/"
-        assert MAY.get("/reports/7/").content == b"report 7"
-        assert MAY_NOT.get("/reports/7/").status_code == 402
+        assert may().get("/reports/7/").content == b"report 7"
+        assert may_not().get("/reports/7/").status_code == 402
 
 
 def test_guarded_path_meters(sidecar: LocalSidecar) -> None:
     route = guarded_path("new/", plain, meters=TEMPLATES, value=2)
     with Laid(sidecar, route):
-        MAY.post("/new/")
+        may().post("/new/")
     assert used(sidecar, WITHIN) == 5
 
 
 def test_guarded_path_takes_any_need(sidecar: LocalSidecar) -> None:
     need = AnyOf((feature(DOMAIN), currency("cur-0001")))
     with Laid(sidecar, guarded_path("x/", plain, requires=need)):
-        assert MAY.get("/x/").status_code == 200
+        assert may().get("/x/").status_code == 200
     assert specs_of(guarded_path("x/", plain, requires=need).callback)[0].need == need
 
 
 def test_guarded_path_requires_all_of_a_list(sidecar: LocalSidecar) -> None:
     with Laid(sidecar, guarded_path("x/", plain, requires=[DOMAIN, "feature-none"])):
-        assert MAY.get("/x/").status_code == 403
+        assert may().get("/x/").status_code == 403
     with Laid(sidecar, guarded_path("x/", plain, requires=[DOMAIN, feature(DOMAIN)])):
-        assert MAY.get("/x/").status_code == 200
+        assert may().get("/x/").status_code == 200
 
 
 def test_guarded_path_keeps_what_other_decorators_noted() -> None:
@@ -143,9 +150,9 @@ def test_guarded_path_keeps_what_other_decorators_noted() -> None:
 def test_guarded_include_guards_everything_below(sidecar: LocalSidecar) -> None:
     with Laid(sidecar, guarded_path("reports/", INCLUDED, feature=DOMAIN)):
         for url in ("/reports/", "/reports/deep/7/", "/reports/unnamed/"):
-            assert MAY.get(url).status_code == 200, url
-            assert MAY_NOT.get(url).status_code == 402, url
-        assert MAY_NOT.get("/reports/nowhere/").status_code == 404
+            assert may().get(url).status_code == 200, url
+            assert may_not().get(url).status_code == 402, url
+        assert may_not().get("/reports/nowhere/").status_code == 404
 
 
 def test_guarded_include_keeps_names_and_namespaces(sidecar: LocalSidecar) -> None:
@@ -162,8 +169,8 @@ def test_guarded_include_leaves_the_same_routes_elsewhere_free(
 ) -> None:
     guarded = guarded_path("guarded/", INCLUDED, feature=DOMAIN)
     with Laid(sidecar, guarded, path("free/", INCLUDED)):
-        assert MAY_NOT.get("/guarded/").status_code == 402
-        assert MAY_NOT.get("/free/").status_code == 200
+        assert may_not().get("/guarded/").status_code == 402
+        assert may_not().get("/free/").status_code == 200
 
 
 def test_guarded_includes_inside_each_other_all_hold(sidecar: LocalSidecar) -> None:
@@ -179,7 +186,7 @@ def test_guarded_includes_inside_each_other_all_hold(sidecar: LocalSidecar) -> N
 
 def test_exempt_view_in_a_guarded_include_is_free(sidecar: LocalSidecar) -> None:
     with Laid(sidecar, guarded_path("reports/", INCLUDED, feature=DOMAIN)):
-        assert MAY_NOT.get("/reports/pricing/").content == b"pricing"
+        assert may_not().get("/reports/pricing/").content == b"pricing"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +240,7 @@ def test_rule_by_name_holds_for_its_routes(
 ) -> None:
     routes = (path("reports/", INCLUDED), path("plain/", plain, name="plain"))
     with Laid(sidecar, *routes, rules=[{**where, "feature": DOMAIN}]):
-        assert MAY_NOT.get(url).status_code == (402 if holds else 200)
+        assert may_not().get(url).status_code == (402 if holds else 200)
 
 
 @pytest.mark.parametrize(

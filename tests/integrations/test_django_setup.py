@@ -62,6 +62,8 @@ def found(*, deploy: bool = False) -> list[CheckMessage]:
 def test_public_names_are_these() -> None:
     assert stigg_guard_django.__all__ == [
         "AccessDenied",
+        "MetersUsageMixin",
+        "RequiresFeatureMixin",
         "StiggGuardMiddleware",
         "guard_exempt",
         "guard_from",

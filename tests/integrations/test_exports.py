@@ -23,7 +23,13 @@ SHARED = {
     [
         (
             "stigg_guard_django",
-            {"StiggGuardMiddleware", "guarded_path", "guarded_re_path"},
+            {
+                "MetersUsageMixin",
+                "RequiresFeatureMixin",
+                "StiggGuardMiddleware",
+                "guarded_path",
+                "guarded_re_path",
+            },
         ),
         ("stigg_guard_flask", {"StiggGuard"}),
         ("stigg_guard_starlette", {"StiggGuardMiddleware", "guard_lifespan"}),
