@@ -13,15 +13,17 @@ from typing import Any
 from django.http import HttpRequest
 
 from stigg_guard import AccessDenied
-from stigg_guard.decorators import Decorators
+from stigg_guard.decorators import Decorators, View
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import is_async
+from stigg_guard_django.placement import refuse_dispatch, refuse_misplaced
 from stigg_guard_django.settling import asettle, settle, settle_in_transaction
 from stigg_guard_django.visit import explain, visit_of
 
 
-def _guarded(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
+def guarded(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
+    """The view behind its guard, sync or async as it was."""
     return (_async if is_async(view) else _sync)(view, specs)
 
 
@@ -102,6 +104,8 @@ def request_among(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> HttpReque
     """The request that a view was called with: its first argument, after `self`."""
     for found in (*args[:2], kwargs.get("request")):
         if isinstance(found, HttpRequest):
+            if args and found is not args[0]:
+                refuse_dispatch(args[0])
             return found
         wrapped = getattr(found, "_request", None)
         if isinstance(wrapped, HttpRequest):
@@ -112,7 +116,21 @@ def request_among(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> HttpReque
     )
 
 
-_decorators = Decorators(_guarded)
+class DjangoDecorators(Decorators):
+    """The decorators of Django, which also know where they must not stand."""
+
+    def decorator(self, name: str, spec: ViewSpec) -> Callable[[View], View]:
+        """A decorator that adds one spec, or says where it belongs."""
+        decorate = super().decorator(name, spec)
+
+        def placed(view: View) -> View:
+            refuse_misplaced(name, view)
+            return decorate(view)
+
+        return placed
+
+
+_decorators = DjangoDecorators(guarded)
 decorator = _decorators.decorator
 requires_feature = _decorators.requires_feature
 meters_usage = _decorators.meters_usage

@@ -35,10 +35,12 @@ class Visit(RequestScope):
     def outcome(self, response: object) -> int | None:
         """The status to settle with; None when the answer stands for a broken view.
 
-        An error of the client, such as `Http404`, is an answer like any other.
+        An error of the client, such as `Http404`, is an answer like any other. Django
+        REST framework marks the responses that it makes of errors.
         """
         status: int | None = getattr(response, "status_code", None)
-        if self.broke and status is not None and not 400 <= status < 500:
+        broke = self.broke or getattr(response, "exception", False)
+        if broke and status is not None and not 400 <= status < 500:
             return None
         return status
 

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from sidecar_client.local import LocalSidecar
+from tests.integrations.django_site import configure
+
+# Django REST framework reads the settings when it is imported.
+configure()
 
 
 @pytest.fixture

@@ -1,0 +1,414 @@
+"""Guarded views of Django REST framework: where a guard stands, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.http import HttpResponse, StreamingHttpResponse
+from django.test import override_settings
+from rest_framework import serializers, viewsets
+from rest_framework.decorators import (
+    action,
+    api_view,
+    authentication_classes,
+)
+from rest_framework.permissions import (
+    IsAuthenticated,
+)
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
+from rest_framework.test import APIRequestFactory
+from rest_framework.views import APIView
+from rest_framework.views import exception_handler as drf_handler
+
+from sidecar_client.local import LocalSidecar
+from stigg_guard_django import guard_from, usage_from
+from stigg_guard_django.drf import (
+    APIAccessDenied,
+    exception_handler,
+    meters_usage,
+    requires,
+    requires_all,
+    requires_any,
+    requires_feature,
+)
+from tests.behaviour.routes import (
+    ANALYTICS,
+    ARCHIVED,
+    AT_LIMIT,
+    DOMAIN,
+    FILE_SIZE,
+    TEMPLATES,
+    WITHIN,
+)
+from tests.behaviour.usage import used
+from tests.integrations.drf_site import Tokens, api, client
+
+
+class Api(APIView):
+    authentication_classes = (Tokens,)
+
+
+class NewTemplate(serializers.Serializer[Any]):
+    name = serializers.CharField()
+
+
+@api_view(["GET", "POST"])
+@authentication_classes([Tokens])
+@requires_feature(DOMAIN)
+def domains(request: Request) -> Response:
+    return Response({"domains": request.user.customer_id})
+
+
+@api_view(["POST"])
+@authentication_classes([Tokens])
+@meters_usage(TEMPLATES, value=lambda request: len(request.data["names"]))
+def create_many(request: Request) -> Response:
+    return Response(status=201)
+
+
+class Templates(Api):
+    @requires_feature(TEMPLATES)
+    @meters_usage(TEMPLATES)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        NewTemplate(data=request.data).is_valid(raise_exception=True)
+        if request.data["name"] == "broken":
+            raise ZeroDivisionError
+        return Response(status=201)
+
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        return Response("open")
+
+
+class Permitted(Api):
+    permission_classes = (IsAuthenticated, requires(DOMAIN))
+
+    def get(self, request: Request) -> Response:
+        return Response("domains")
+
+
+class TemplateSet(viewsets.ViewSet):
+    authentication_classes = (Tokens,)
+
+    def list(self, request: Request) -> Response:
+        return Response([])
+
+    @meters_usage(TEMPLATES)
+    def create(self, request: Request) -> Response:
+        return Response(status=201)
+
+    @action(detail=True, methods=["post"])
+    @requires_feature(DOMAIN)
+    @meters_usage(TEMPLATES, value=2)
+    def publish(self, request: Request, pk: str) -> Response:
+        return Response(pk)
+
+    @requires_any(ANALYTICS, DOMAIN)
+    @action(detail=False, methods=["get"])
+    def report(self, request: Request) -> Response:
+        return Response("report")
+
+
+def routed(**sets: Any) -> Any:
+    """URLs of viewsets by prefix."""
+    router = SimpleRouter()
+    for prefix, viewset in sets.items():
+        router.register(prefix, viewset, basename=prefix)
+
+    class Urls:
+        urlpatterns = router.urls
+
+    return Urls
+
+
+def test_denied_function_view_is_answered_by_the_frameworks_renderer(
+    sidecar: LocalSidecar,
+) -> None:
+    with api({"domains/": domains}, target=sidecar.target, upgrade_url="/plans/"):
+        response = client(AT_LIMIT).get("/domains/")
+        assert client(WITHIN).get("/domains/").json() == {"domains": WITHIN}
+    assert response.status_code == 402
+    assert isinstance(response, Response)
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "Accept" in response.headers["Vary"]
+    problem = response.json()
+    assert problem["reason"] == "NO_FEATURE_ENTITLEMENT_IN_SUBSCRIPTION"
+    assert problem["feature_id"] == DOMAIN
+    assert problem["upgrade_url"] == "/plans/"
+    assert AT_LIMIT not in response.content.decode()
+
+
+def test_browsable_api_shows_the_denial(sidecar: LocalSidecar) -> None:
+    with api({"domains/": domains}, target=sidecar.target):
+        response = client(AT_LIMIT, accept="text/html").get("/domains/")
+    assert response.status_code == 402
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert "HTTP 402 Payment Required" in response.content.decode()
+    assert "NO_FEATURE_ENTITLEMENT_IN_SUBSCRIPTION" in response.content.decode()
+
+
+def test_numbers_of_a_denial_are_numbers(sidecar: LocalSidecar) -> None:
+    with api({"t/": Templates.as_view()}, target=sidecar.target):
+        problem = client(AT_LIMIT).post("/t/", {"name": "one"}).json()
+    assert problem["current_usage"] == 6
+    assert problem["usage_limit"] == 6
+    assert problem["requested_usage"] == 1
+
+
+def test_stacked_decorators_on_a_method_ask_once_and_meter_success_alone(
+    sidecar: LocalSidecar,
+) -> None:
+    with api({"t/": Templates.as_view()}, target=sidecar.target):
+        browser = client(WITHIN)
+        assert browser.post("/t/", {"name": "one"}).status_code == 201
+        assert sidecar.calls["GetEntitlement"] == 1
+        assert browser.post("/t/", {}).status_code == 400
+        assert browser.post("/t/", {"name": "broken"}).status_code == 500
+        assert client(AT_LIMIT).get("/t/").json() == "open"
+        assert used(sidecar, WITHIN) == 4
+        # What failed was given back: two of six are left.
+        assert browser.post("/t/", {"name": "two"}).status_code == 201
+        assert browser.post("/t/", {"name": "three"}).status_code == 201
+        assert browser.post("/t/", {"name": "four"}).status_code == 402
+
+
+def test_functions_are_called_with_the_apis_request(sidecar: LocalSidecar) -> None:
+    with api({"many/": create_many}, target=sidecar.target):
+        names = {"names": ["one", "two"]}
+        response = client(WITHIN).post("/many/", names, format="json")
+        assert response.status_code == 201
+        assert used(sidecar, WITHIN) == 5
+
+
+def test_metering_that_is_settled_late_knows_the_apis_user(
+    sidecar: LocalSidecar,
+) -> None:
+    seen: list[str] = []
+
+    def value(request: Any, response: Any) -> float:
+        seen.append(request.user.customer_id)
+        return 2
+
+    class View(Api):
+        @meters_usage(TEMPLATES, value=value)
+        def post(self, request: Request) -> Response:
+            return Response(status=201)
+
+    with api({"": View.as_view()}, target=sidecar.target):
+        assert client(WITHIN).post("/").status_code == 201
+    assert seen == [WITHIN]
+    assert used(sidecar, WITHIN) == 5
+
+
+def test_usage_can_be_set_in_the_view(sidecar: LocalSidecar) -> None:
+    class View(Api):
+        @meters_usage(TEMPLATES)
+        def post(self, request: Request) -> Response:
+            usage_from(request).value = 3  # type: ignore[arg-type]  # a wrapped one
+            return Response(status=201)
+
+    with api({"": View.as_view()}, target=sidecar.target):
+        client(WITHIN).post("/")
+    assert used(sidecar, WITHIN) == 6
+
+
+def test_streamed_response_is_metered_by_what_was_sent(sidecar: LocalSidecar) -> None:
+    class View(Api):
+        @meters_usage(TEMPLATES, streamed=len)
+        def post(self, request: Request) -> StreamingHttpResponse:
+            return StreamingHttpResponse(iter([b"a", b"b"]))
+
+    with api({"": View.as_view()}, target=sidecar.target):
+        response: Any = client(WITHIN).post("/")
+        assert response.getvalue() == b"ab"
+    assert used(sidecar, WITHIN) == 5
+
+
+def test_error_that_a_handler_turns_into_success_is_given_back(
+    sidecar: LocalSidecar,
+) -> None:
+    def forgiving(exc: Exception, context: Any) -> Response:
+        return Response({"code": 1})
+
+    with (
+        api({"t/": Templates.as_view()}, target=sidecar.target),
+        override_settings(REST_FRAMEWORK={"EXCEPTION_HANDLER": forgiving}),
+    ):
+        response = client(WITHIN).post("/t/", {"name": "broken"})
+        assert response.json() == {"code": 1}
+    assert used(sidecar, WITHIN) == 3
+
+
+def test_actions_of_a_viewset_are_guarded(sidecar: LocalSidecar) -> None:
+    with api({}, urls=routed(t=TemplateSet), target=sidecar.target):
+        assert client(AT_LIMIT).get("/t/").status_code == 200
+        assert client(AT_LIMIT).post("/t/").status_code == 402
+        assert client(AT_LIMIT).post("/t/1/publish/").status_code == 402
+        assert client(AT_LIMIT).get("/t/report/").status_code == 402
+        assert client(WITHIN).post("/t/").status_code == 201
+        assert client(WITHIN).post("/t/7/publish/").json() == "7"
+        assert client(WITHIN).get("/t/report/").status_code == 200
+    assert used(sidecar, WITHIN) == 6
+
+
+def test_requires_all_asks_for_everything(sidecar: LocalSidecar) -> None:
+    class View(Api):
+        @requires_all(DOMAIN, FILE_SIZE)
+        def get(self, request: Request) -> Response:
+            return Response()
+
+    with api({"": View.as_view()}, target=sidecar.target):
+        assert client(WITHIN).get("/").status_code == 200
+        assert client(AT_LIMIT).get("/").status_code == 402
+
+
+def test_view_of_the_api_works_without_the_middleware(sidecar: LocalSidecar) -> None:
+    view = Templates.as_view()
+    factory = APIRequestFactory()
+
+    def post(token: str) -> Any:
+        headers = {"authorization": f"Token {token}"}
+        return view(factory.post("/", {"name": "one"}, headers=headers))
+
+    with api({}, target=sidecar.target):
+        assert post(WITHIN).status_code == 201
+        assert post(AT_LIMIT).status_code == 402
+        assert used(sidecar, WITHIN) == 4
+
+
+def test_outage_is_503_with_the_time_to_try_again() -> None:
+    with api({"": domains}, target="127.0.0.1:1", on_unavailable="deny"):
+        response = client(WITHIN).get("/")
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+    assert response.json()["reason"] == "NO_VERDICT"
+
+
+def test_nobodys_request_is_challenged_as_the_api_does_it(
+    sidecar: LocalSidecar,
+) -> None:
+    options = {"target": sidecar.target, "no_customer": "unauthorized"}
+    with api({"": domains}, **options):
+        response = client().get("/")
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Token"
+    with api({"": domains}, target=sidecar.target):
+        assert client().get("/").status_code == 403
+
+
+def test_own_exception_handler_gets_the_denial(sidecar: LocalSidecar) -> None:
+    def wrapped(exc: Exception, context: Any) -> Response | None:
+        response = drf_handler(exc, context)
+        if isinstance(exc, APIAccessDenied) and response is not None:
+            response.data = {"error": exc.get_codes(), **exc.get_full_details()}
+        return response
+
+    with (
+        api({"": domains}, target=sidecar.target),
+        override_settings(REST_FRAMEWORK={"EXCEPTION_HANDLER": wrapped}),
+    ):
+        response = client(ARCHIVED).get("/")
+    assert response.status_code == 403
+    assert response.json() == {
+        "error": "CUSTOMER_IS_ARCHIVED",
+        "code": "CUSTOMER_IS_ARCHIVED",
+        "message": "This account is archived.",
+    }
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_denial_that_a_handler_leaves_is_answered_by_the_middleware(
+    sidecar: LocalSidecar,
+) -> None:
+    with (
+        api({"": domains}, target=sidecar.target),
+        override_settings(REST_FRAMEWORK={"EXCEPTION_HANDLER": lambda *_: None}),
+    ):
+        response = client(AT_LIMIT).get("/")
+    assert response.status_code == 402
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+class Asking(Api):
+    renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
+
+    def get(self, request: Request) -> Response:
+        guard_from().require(guard_subject(request), DOMAIN)
+        return Response("domains")
+
+    def post(self, request: Request) -> Response:
+        raise serializers.ValidationError("no")
+
+
+def guard_subject(request: Request) -> Any:
+    from tests.integrations.drf_site import customer_of
+
+    return customer_of(request)
+
+
+@pytest.mark.parametrize("handler", [exception_handler, drf_handler])
+def test_denial_that_the_view_asked_for_itself_is_answered(
+    sidecar: LocalSidecar, handler: Any
+) -> None:
+    with (
+        api({"": Asking.as_view()}, target=sidecar.target),
+        override_settings(REST_FRAMEWORK={"EXCEPTION_HANDLER": handler}),
+    ):
+        response = client(AT_LIMIT).get("/")
+    assert response.status_code == 402
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.json()["feature_id"] == DOMAIN
+
+
+def test_our_handler_leaves_other_errors_to_the_framework(
+    sidecar: LocalSidecar,
+) -> None:
+    handler = "stigg_guard_django.drf.exception_handler"
+    with (
+        api({"": Asking.as_view(), "d/": domains}, target=sidecar.target),
+        override_settings(REST_FRAMEWORK={"EXCEPTION_HANDLER": handler}),
+    ):
+        assert client(AT_LIMIT).post("/").json() == ["no"]
+        problem = client(AT_LIMIT).get("/d/")
+        page = client(AT_LIMIT, accept="text/html").get("/d/")
+    assert problem.headers["Content-Type"] == "application/problem+json"
+    assert page.headers["Content-Type"].startswith("text/html")
+
+
+def test_answer_of_the_views_own_is_given(sidecar: LocalSidecar) -> None:
+    class View(Api):
+        @requires_feature(DOMAIN, on_denied=lambda request, decision: Response("own"))
+        def get(self, request: Request) -> Response:
+            return Response("domains")
+
+        @requires_feature(DOMAIN, on_denied=418)
+        def post(self, request: Request) -> Response:
+            return Response("domains")
+
+        @requires_feature(DOMAIN, on_denied="/plans/")
+        def put(self, request: Request) -> Response:
+            return Response("domains")
+
+    with api({"": View.as_view()}, target=sidecar.target):
+        assert client(AT_LIMIT).get("/").json() == "own"
+        assert client(AT_LIMIT).post("/").status_code == 418
+        assert client(AT_LIMIT).put("/").status_code == 402
+        page = client(AT_LIMIT, accept="text/html").put("/")
+    assert page.status_code == 303
+    assert page.headers["Location"] == "/plans/?next=/"
+
+
+def test_answer_of_the_application_holds_for_permissions_too(
+    sidecar: LocalSidecar,
+) -> None:
+    def own(request: Any, decision: Any) -> HttpResponse:
+        return HttpResponse(f"no {decision.requirement.name}", status=402)
+
+    options: dict[str, Any] = {"target": sidecar.target, "on_denied": own}
+    with api({"": Permitted.as_view()}, **options):
+        assert client(AT_LIMIT).get("/").content == f"no {DOMAIN}".encode()
