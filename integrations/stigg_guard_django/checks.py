@@ -6,6 +6,7 @@ They look at settings and routes only; no sidecar is asked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -27,6 +28,8 @@ def register() -> None:
     checks.register(check_settings, "stigg_guard")
     checks.register(check_wiring, "stigg_guard")
     checks.register(check_rules, "stigg_guard")
+    if find_spec("rest_framework") is not None:
+        checks.register(check_api, "stigg_guard")
     checks.register(check_deployment, Tags.security, deploy=True)
 
 
@@ -105,6 +108,13 @@ def _unreached(number: int, rule: Rule) -> CheckMessage:
         " of every include(), a name with the namespaces before it.",
         id="stigg_guard.W001",
     )
+
+
+def check_api(**_: Any) -> list[CheckMessage]:
+    """E020 and E021: guards in an API of Django REST framework that cannot work."""
+    from stigg_guard_django.drf.checks import check_view
+
+    return [message for route in _routes() for message in check_view(route.view)]
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:

@@ -28,7 +28,7 @@ def refuse_misplaced(name: str, view: Any) -> None:
         return
     owner: Any = getattr(view, "cls", None)
     if is_api_view(owner):
-        raise TypeError(_stands_outside(name, view, owner))
+        raise TypeError(_stands_outside(name, owner))
     bound = getattr(view, "func", None)
     if getattr(bound, "__name__", None) == "dispatch":
         refuse_dispatch(getattr(bound, "__self__", None), f"@{name}")
@@ -60,9 +60,9 @@ def _refuse_class(name: str, cls: type) -> None:
         )
 
 
-def _stands_outside(name: str, view: Any, owner: type) -> str:
+def _stands_outside(name: str, owner: type) -> str:
     if owner.__qualname__ == "WrappedAPIView":
-        return _BELOW.format(name=name, view=view.__name__)
+        return _BELOW.format(name=name, view=owner.__name__)
     where = _ON_METHODS.format(cls=owner.__name__)
     return (
         f"@{name} stands on {owner.__name__}.as_view(), where nobody knows yet who"

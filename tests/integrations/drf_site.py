@@ -14,6 +14,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.test import APIClient
+from rest_framework.views import APIView
 
 from stigg_guard import Subject
 from tests.integrations.django_site import project
@@ -65,6 +66,12 @@ class Tokens(BaseAuthentication):
         return "Token"
 
 
+class Api(APIView):
+    """A view whose users have tokens."""
+
+    authentication_classes = (Tokens,)
+
+
 def customer_of(request: Any) -> Subject | None:
     """The customer of the API's user, whom Django's request alone does not know."""
     customer_id = getattr(request.user, "customer_id", None)
@@ -88,9 +95,11 @@ def api(
                 yield
 
 
-def client(token: str | None = None, **headers: str) -> APIClient:
-    """A client with a token."""
-    found = APIClient(raise_request_exception=False)
+def client(
+    token: str | None = None, *, raises: bool = False, **headers: str
+) -> APIClient:
+    """A client with a token; errors of views are answers, unless it raises them."""
+    found = APIClient(raise_request_exception=raises)
     if token is not None:
         headers["authorization"] = f"Token {token}"
     found.credentials(**{f"HTTP_{k.upper()}": v for k, v in headers.items()})

@@ -50,3 +50,20 @@ def test_fastapi_has_its_dependencies() -> None:
 def test_any_application_has_a_middleware_its_guard_and_its_usage(module: str) -> None:
     names = import_module(module).__all__
     assert {"StiggGuardMiddleware", "guard_from", "usage_from"} <= set(names)
+
+
+def test_django_rest_framework_has_its_own_places() -> None:
+    module = import_module("stigg_guard_django.drf")
+    assert module.__all__ == [
+        "APIAccessDenied",
+        "GuardedViewSetMixin",
+        "MeteringThrottle",
+        "RequiresFeature",
+        "exception_handler",
+        "meters",
+        "meters_usage",
+        "requires",
+        "requires_all",
+        "requires_any",
+        "requires_feature",
+    ]

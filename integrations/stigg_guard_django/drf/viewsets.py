@@ -66,7 +66,7 @@ def _specs(cls: type, action: str, needs: Any) -> tuple[ViewSpec, ...]:
 
 def _spec(cls: type, action: str, need: Any) -> ViewSpec:
     is_ours = inspect.isclass(need) and issubclass(
-        need, RequiresFeature | MeteringThrottle
+        need, (RequiresFeature, MeteringThrottle)
     )
     spec: ViewSpec | None = getattr(need, "spec", None) if is_ours else None
     if spec is None or getattr(need, "resource_of", None) is not None:
