@@ -6,7 +6,6 @@ They look at settings and routes only; no sidecar is asked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -18,6 +17,7 @@ from stigg_guard import ConfigurationError, Settings
 from stigg_guard.rules import Rule
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import SETTING, read_settings
+from stigg_guard_django.placement import is_api_view
 from stigg_guard_django.routes import Route, routes, rule_reaches
 
 GUARD = "stigg_guard_django.StiggGuardMiddleware"
@@ -28,8 +28,7 @@ def register() -> None:
     checks.register(check_settings, "stigg_guard")
     checks.register(check_wiring, "stigg_guard")
     checks.register(check_rules, "stigg_guard")
-    if find_spec("rest_framework") is not None:
-        checks.register(check_api, "stigg_guard")
+    checks.register(check_api, "stigg_guard")
     checks.register(check_deployment, Tags.security, deploy=True)
 
 
@@ -112,9 +111,12 @@ def _unreached(number: int, rule: Rule) -> CheckMessage:
 
 def check_api(**_: Any) -> list[CheckMessage]:
     """E020 and E021: guards in an API of Django REST framework that cannot work."""
+    views = [route.view for route in _routes() if is_api_view(route.owner)]
+    if not views:
+        return []
     from stigg_guard_django.drf.checks import check_view
 
-    return [message for route in _routes() for message in check_view(route.view)]
+    return [message for view in views for message in check_view(view)]
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:

@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, Error
 from stigg_guard import specs_of
 from stigg_guard_django.drf.permissions import RequiresFeature, requires
 from stigg_guard_django.drf.throttles import MeteringThrottle, meters
-from stigg_guard_django.placement import is_api_view, on_dispatch
+from stigg_guard_django.placement import on_dispatch
 
 _LISTS: Final[tuple[tuple[str, str, type, type, Any], ...]] = (
     ("permission_classes", "requires", RequiresFeature, MeteringThrottle, requires),
@@ -22,10 +22,8 @@ _LISTS: Final[tuple[tuple[str, str, type, type, Any], ...]] = (
 
 
 def check_view(view: Any) -> Iterator[CheckMessage]:
-    """E020 and E021 of the view of a route, if it is one of an API."""
-    cls: Any = getattr(view, "cls", None)
-    if not is_api_view(cls):
-        return
+    """E020 and E021 of the view of a route of an API."""
+    cls: Any = view.cls
     if specs_of(cls.dispatch):
         yield Error(on_dispatch(cls), id="stigg_guard.E020")
     options: dict[str, Any] = getattr(view, "initkwargs", {})
