@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from asgiref.sync import async_to_sync
 
+from stigg_guard import stand_in
 from stigg_guard.core import GuardCore
 from stigg_guard.decision import Decision
 from stigg_guard.denial import Denial, DenialPolicy, Wanted
@@ -54,14 +55,20 @@ class BaseGuard:
                 f"{type(self).__name__} was given settings and {', '.join(options)};"
                 " put everything into the settings."
             )
-        self._core = GuardCore(settings)
+        self._own_core = GuardCore(settings)
 
     @classmethod
     def _twin_of(cls, other: BaseGuard) -> Self:
         guard = cls.__new__(cls)
-        guard._core = other._core
+        guard._own_core = other._own_core
         guard._twin = other
         return guard
+
+    @property
+    def _core(self) -> GuardCore:
+        """The application's core, or what stands in for it in a test."""
+        kit = stand_in.kit
+        return self._own_core if kit is None else kit.core(self._own_core)
 
     @property
     def settings(self) -> Settings:
@@ -148,7 +155,8 @@ class BaseGuard:
         )
 
     def _flow(self, specs: tuple[ViewSpec, ...], scope: RequestScope) -> Flow:
-        return view_flow(specs, scope, self._core)
+        core = scope.core = self._core
+        return view_flow(specs, scope, core)
 
     def _must_start(self, specs: tuple[ViewSpec, ...]) -> bool:
         """Whether the outbox is to be opened before these views may run."""

@@ -11,9 +11,10 @@ import os
 import time
 import weakref
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from stigg_guard import stand_in
 from stigg_guard.coalesce import AsyncFlights, Flights
 from stigg_guard.decision import Answer, Answers, Decision, Entitlement, NoAnswer
 from stigg_guard.denial import (
@@ -35,7 +36,7 @@ from stigg_guard.metering.holds.base import Place
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.metering.stores import Stores
 from stigg_guard.metering.terms import Terms
-from stigg_guard.metering.worker import Report
+from stigg_guard.metering.worker import Reply, Report
 from stigg_guard.outage import Outage
 from stigg_guard.requirement import Fallback, Policy, Requirement
 from stigg_guard.settings import Settings
@@ -98,12 +99,22 @@ class GuardCore:
         _cores.add(self)
 
     def _report(self) -> Report:
-        """What the deliverer reports with: a connection of its own."""
+        """What the deliverer reports with."""
+        return self._deliver
+
+    def _deliver(self, batch: Sequence[Measurement]) -> Reply:
+        kit = stand_in.kit
+        if kit is not None:
+            return kit.sync_sidecar(self, self._connection).report(batch)
+        return self._connection().report(batch)
+
+    def _connection(self) -> SyncSidecar:
+        """The deliverer's own connection to the sidecar."""
         if self._reporter is None:
             from stigg_guard import connect
 
             self._reporter = connect.sync_sidecar(self.settings)
-        return self._reporter.report
+        return self._reporter
 
     def close(self) -> None:
         """Deliver what waits, within a bounded time, and let go of the stores."""
@@ -251,6 +262,8 @@ class GuardCore:
             self.counts[outcome] += 1
         if outcome in LOGGED and (outcome != "stored" or self._is_at_risk(cause)):
             log_outcome(outcome, subject, cause)
+        if stand_in.kit is not None:
+            stand_in.kit.happened(self, outcome, subject, cause)
         if self.hooks:
             tell(self.hooks.get(outcome, ()), Happening.of(outcome, subject, cause))
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from stigg_guard import stand_in
 from stigg_guard.base_guard import (
     BaseGuard,
     admitted,
@@ -230,15 +231,16 @@ class Guard(BaseGuard):
             self._end(scope, endings(scope, None, is_complete=is_complete))
 
     def _end(self, scope: RequestScope, found: list[tuple[Admission, object]]) -> None:
-        for admission, reply in found:
-            note_stream(scope, admission, self._advance(admission.flow, reply))
+        with stand_in.resumed(scope.core):
+            for admission, reply in found:
+                note_stream(scope, admission, self._advance(admission.flow, reply))
 
     def close(self) -> None:
         """Send what waits, for DRAIN_TIMEOUT at most, and close the connections.
 
         The next question opens them again.
         """
-        self._core.close()
+        self._own_core.close()
         if self._sidecar_instance is not None:
             self._sidecar_instance.close()
 
@@ -258,10 +260,16 @@ class Guard(BaseGuard):
     @property
     def sidecar(self) -> SyncSidecar:
         """What talks to the sidecar; made at first use, without I/O."""
+        kit = stand_in.kit
+        if kit is not None:
+            return kit.sync_sidecar(self._core, self._own_sidecar)
+        return self._own_sidecar()
+
+    def _own_sidecar(self) -> SyncSidecar:
         if self._sidecar_instance is None:
             from stigg_guard import connect
 
-            self._sidecar_instance = connect.sync_sidecar(self.settings)
+            self._sidecar_instance = connect.sync_sidecar(self._own_core.settings)
         return self._sidecar_instance
 
     def _advance(self, flow: Flow, reply: object = None) -> object:
@@ -477,15 +485,17 @@ class AsyncGuard(BaseGuard):
     async def _end(
         self, scope: RequestScope, found: list[tuple[Admission, object]]
     ) -> None:
-        for admission, reply in found:
-            note_stream(scope, admission, await self._advance(admission.flow, reply))
+        with stand_in.resumed(scope.core):
+            for admission, reply in found:
+                step = await self._advance(admission.flow, reply)
+                note_stream(scope, admission, step)
 
     async def aclose(self) -> None:
         """Send what waits, for DRAIN_TIMEOUT at most, and close the connections.
 
         The next question opens them again.
         """
-        await self._core.aclose()
+        await self._own_core.aclose()
         if self._sidecar_instance is not None:
             await self._sidecar_instance.aclose()
 
@@ -505,10 +515,16 @@ class AsyncGuard(BaseGuard):
     @property
     def sidecar(self) -> AsyncSidecar:
         """What talks to the sidecar; made at first use, without I/O."""
+        kit = stand_in.kit
+        if kit is not None:
+            return kit.async_sidecar(self._core, self._own_sidecar)
+        return self._own_sidecar()
+
+    def _own_sidecar(self) -> AsyncSidecar:
         if self._sidecar_instance is None:
             from stigg_guard import connect
 
-            self._sidecar_instance = connect.async_sidecar(self.settings)
+            self._sidecar_instance = connect.async_sidecar(self._own_core.settings)
         return self._sidecar_instance
 
     async def _advance(self, flow: Flow, reply: object = None) -> object:

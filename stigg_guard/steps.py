@@ -310,6 +310,7 @@ class RequestScope:
     `request` is what the user's functions are called with, `arguments` and `result`
     what the view was called with and returned. `customer` stands in for the guard's
     resolver. `decisions` and `measurements` are what was decided and used so far.
+    `core` is the ground that its last conversation began on.
     """
 
     request: object = None
@@ -334,6 +335,7 @@ class RequestScope:
         default_factory=dict[tuple[Subject, Question], Answer | NoAnswer]
     )
     entitlements: tuple[int, Entitlements] | None = None
+    core: object = None
 
     def usage(self, name: str = "") -> Usage:
         """The usage of a feature or event; without a name, of all that is metered."""

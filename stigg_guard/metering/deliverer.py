@@ -67,7 +67,7 @@ class Deliverer:
         """Deliver until nothing is left, or for `timeout` seconds; whether it is."""
         give_up = time.monotonic() + timeout
         while not (empty := is_empty()) and time.monotonic() < give_up:
-            if not self._step():
+            if not self.step():
                 time.sleep(min(_STEP, max(0.0, give_up - time.monotonic())))
         return empty
 
@@ -85,13 +85,13 @@ class Deliverer:
         tidied = time.monotonic()
         while not self._stopping.is_set():
             self._called.clear()
-            if not self._step():
+            if not self.step():
                 self._called.wait(_POLL)
             if time.monotonic() - tidied >= _TIDY:
                 tidied = time.monotonic()
                 self._guarded(self._tidy)
 
-    def _step(self) -> int:
+    def step(self) -> int:
         """One step, by one thread at a time; 0 when there was nothing to do."""
         with self._turn:
             done = 0

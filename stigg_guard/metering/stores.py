@@ -320,6 +320,13 @@ class Stores:
         if self._settings.outbox_worker or is_queue:
             self._deliverer.wake()
 
+    def settle(self, timeout: float) -> bool:
+        """Deliver what waits, for so many seconds at most; whether nothing is left."""
+        outbox = self._outbox
+        return outbox is None or self._deliverer.drain(
+            timeout, lambda: _is_empty(outbox)
+        )
+
     def is_behind(self, measurement: Measurement) -> bool:
         """Whether a new total would overtake changes that wait in the outbox.
 

@@ -1,0 +1,124 @@
+"""The objects that a guard asks in a sidecar's place, sync and async.
+
+They have its methods; what they answer is `world`'s and `outage`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from stigg_guard.decision import Answer, NoAnswer
+from stigg_guard.metering.acknowledged import Acknowledged
+from stigg_guard.metering.measurement import Measurement
+from stigg_guard.requirement import Question
+from stigg_guard.settings import Settings
+from stigg_guard.subject import Subject
+from stigg_guard.testing import world
+from stigg_guard.testing.outage import Outage
+from stigg_guard.testing.reach import visible
+
+if TYPE_CHECKING:
+    from stigg_guard.metering.worker import Reply
+    from stigg_guard.sidecar import AsyncSidecar, SyncSidecar
+
+
+class _Between:
+    """What both have in common: the outages and overrides in front of a sidecar."""
+
+    def __init__(self, settings: Settings, overrides: world.Overrides) -> None:
+        self._settings = settings
+        self._overrides = overrides
+
+    def check_failure(self) -> NoAnswer | None:
+        """How checks fail now, if they do."""
+        failures = (each.check_fails(self._settings) for each in visible(Outage))
+        return next((failure for failure in failures if failure is not None), None)
+
+    def report_failure(self) -> NoAnswer | None:
+        """How reports fail now, if they do."""
+        failures = (each.report_fails(self._settings) for each in visible(Outage))
+        return next((failure for failure in failures if failure is not None), None)
+
+    def answer(self, subject: Subject, question: Question) -> Answer | NoAnswer | None:
+        """What is answered without the sidecar; None when it is to be asked."""
+        failure = self.check_failure()
+        if failure is not None or not self._overrides:
+            return failure
+        return world.answer(self._overrides, subject, question)
+
+    def counted(
+        self, batch: Sequence[Measurement]
+    ) -> tuple[list[Acknowledged], list[Measurement]]:
+        """What is acknowledged without the sidecar, and what it is to be told."""
+        if not self._overrides:
+            return [], list(batch)
+        taken: list[Acknowledged] = []
+        others: list[Measurement] = []
+        for measurement in batch:
+            found = world.count(self._overrides, measurement)
+            if found is None:
+                others.append(measurement)
+            else:
+                taken.append(found)
+        return taken, others
+
+
+class StandIn:
+    """In the place of a `SyncSidecar`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        overrides: world.Overrides,
+        real: Callable[[], SyncSidecar],
+    ) -> None:
+        self._between = _Between(settings, overrides)
+        self._real = real
+
+    def ask(self, subject: Subject, question: Question) -> Answer | NoAnswer:
+        """The override's answer, none in an outage, or that of the real sidecar."""
+        found = self._between.answer(subject, question)
+        return self._real().ask(subject, question) if found is None else found
+
+    def report(self, batch: Sequence[Measurement]) -> Reply:
+        """Have usage counted; all of it is acknowledged, or nothing."""
+        failure = self._between.report_failure()
+        if failure is not None and not failure.may_have_arrived:
+            return failure
+        taken, others = self._between.counted(batch)
+        reply: Reply = tuple(taken)
+        if others:
+            reply = self._real().report(others)
+            reply = reply if isinstance(reply, NoAnswer) else (*taken, *reply)
+        return failure or reply
+
+
+class AsyncStandIn:
+    """In the place of an `AsyncSidecar`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        overrides: world.Overrides,
+        real: Callable[[], AsyncSidecar],
+    ) -> None:
+        self._between = _Between(settings, overrides)
+        self._real = real
+
+    async def ask(self, subject: Subject, question: Question) -> Answer | NoAnswer:
+        """The override's answer, none in an outage, or that of the real sidecar."""
+        found = self._between.answer(subject, question)
+        return await self._real().ask(subject, question) if found is None else found
+
+    async def report(self, batch: Sequence[Measurement]) -> Reply:
+        """Have usage counted; all of it is acknowledged, or nothing."""
+        failure = self._between.report_failure()
+        if failure is not None and not failure.may_have_arrived:
+            return failure
+        taken, others = self._between.counted(batch)
+        reply: Reply = tuple(taken)
+        if others:
+            reply = await self._real().report(others)
+            reply = reply if isinstance(reply, NoAnswer) else (*taken, *reply)
+        return failure or reply
