@@ -11,12 +11,14 @@ from dataclasses import replace
 
 from stigg_guard.core import GuardCore
 from stigg_guard.decision import Decision
+from stigg_guard.entitlements import Entitlements
 from stigg_guard.metering.outbox.base import Outbox
 from stigg_guard.metering.outbox.memory import MemoryOutbox
 from stigg_guard.metering.stores import Stores
 from stigg_guard.testing import world
 from stigg_guard.testing.override import Override
 
+_ANSWERS = "_answers"
 _HOUR = 3600.0
 _STEPS = 4
 
@@ -40,6 +42,16 @@ class OverrideCore(GuardCore):
         """Count it; an override that does not fit the code is an error of the test."""
         world.check_decision(self.overrides, decision)
         super().decided(decision)
+
+    def keep_entitlements(self, entitlements: Entitlements) -> None:
+        """Take note of a list, in which what is not overridden is noticed."""
+        subject = entitlements.subject
+        assert subject is not None
+        shown = getattr(entitlements, _ANSWERS)
+        listed = world.Listed(self.overrides, subject, shown)
+        # Frozen for its users; this is where a test takes part in it.
+        object.__setattr__(entitlements, _ANSWERS, listed)
+        super().keep_entitlements(entitlements)
 
     def end(self) -> None:
         """Deliver what waits, as far as it can be, and forget the rest."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from stigg_guard.decision import Answer, NoAnswer
+from stigg_guard.decision import Answer, Answers, NoAnswer
 from stigg_guard.metering.acknowledged import Acknowledged
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.requirement import Question
@@ -47,6 +47,27 @@ class _Between:
             return failure
         return world.answer(self._overrides, subject, question)
 
+    def listed(self, subject: Subject) -> Answers | NoAnswer | None:
+        """The list of all that a subject has; None when only the sidecar has it."""
+        failure = self.check_failure()
+        if failure is not None or not self._overrides:
+            return failure
+        return Answers(by_id=world.answers(self._overrides, subject))
+
+    def merged(
+        self, mine: Answers | NoAnswer | None, real: Answers | NoAnswer
+    ) -> Answers | NoAnswer:
+        """The sidecar's list, with what is overridden in it."""
+        if isinstance(real, NoAnswer) or not isinstance(mine, Answers):
+            return real
+        return Answers(by_id={**real.by_id, **mine.by_id})
+
+    def wants_list(self, mine: Answers | NoAnswer | None) -> bool:
+        """Whether the real sidecar is to be asked for its list, too."""
+        if mine is None or isinstance(mine, NoAnswer):
+            return mine is None
+        return world.unknown(self._overrides) == "ask"
+
     def counted(
         self, batch: Sequence[Measurement]
     ) -> tuple[list[Acknowledged], list[Measurement]]:
@@ -81,6 +102,14 @@ class StandIn:
         found = self._between.answer(subject, question)
         return self._real().ask(subject, question) if found is None else found
 
+    def entitlements(self, subject: Subject) -> Answers | NoAnswer:
+        """All that a subject has, as far as it is overridden."""
+        mine = self._between.listed(subject)
+        if not self._between.wants_list(mine):
+            assert mine is not None
+            return mine
+        return self._between.merged(mine, self._real().entitlements(subject))
+
     def report(self, batch: Sequence[Measurement]) -> Reply:
         """Have usage counted; all of it is acknowledged, or nothing."""
         failure = self._between.report_failure()
@@ -110,6 +139,14 @@ class AsyncStandIn:
         """The override's answer, none in an outage, or that of the real sidecar."""
         found = self._between.answer(subject, question)
         return await self._real().ask(subject, question) if found is None else found
+
+    async def entitlements(self, subject: Subject) -> Answers | NoAnswer:
+        """All that a subject has, as far as it is overridden."""
+        mine = self._between.listed(subject)
+        if not self._between.wants_list(mine):
+            assert mine is not None
+            return mine
+        return self._between.merged(mine, await self._real().entitlements(subject))
 
     async def report(self, batch: Sequence[Measurement]) -> Reply:
         """Have usage counted; all of it is acknowledged, or nothing."""

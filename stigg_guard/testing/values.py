@@ -235,10 +235,10 @@ def as_value(name: str, given: object) -> Value:
         return Numeric(given)
     if isinstance(given, metered | enum | credits | denied | Numeric | Granted):
         return given
-    cure = f"enum({given!r})" if isinstance(given, str) else "metered(limit=6, used=3)"
+    words = f"enum({given!r})" if isinstance(given, str) else 'enum("eu")'
     raise ValueError(
         f'override_entitlements was given {given!r} for "{name}"; use True, False, a'
-        f" number, or {cure}, enum(...), credits(...) or denied(...)."
+        f" number, metered(limit=6, used=3), {words}, credits(100) or denied(reason)."
     )
 
 

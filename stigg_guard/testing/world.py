@@ -5,9 +5,9 @@ No I/O happens here. Whom an override holds for is `reach`'s, what it says `valu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from stigg_guard.decision import Answer, Decision, NoAnswer, Reason
 from stigg_guard.metering.acknowledged import Acknowledged
@@ -54,6 +54,54 @@ def answer(
     if policy == "fail":
         raise noticed(overrides, _not_overridden(overrides, name, subject))
     return (Granted() if policy == "allow" else denied()).answer(question, 0)
+
+
+def answers(overrides: Overrides, subject: Subject) -> dict[str, Answer]:
+    """What the overrides say of all that they speak of."""
+    found: dict[str, Answer] = {}
+    for override in reversed(overrides):
+        if not override.is_about(subject):
+            continue
+        for name, value in override.values.items():
+            if name not in found:
+                found[name] = _plain_answer(Found(override, value), name, subject)
+    return found
+
+
+def _plain_answer(found: Found, name: str, subject: Subject) -> Answer:
+    is_currency = isinstance(found.value, values.credits)
+    question = Question(
+        feature_id=None if is_currency else name,
+        currency_id=name if is_currency else None,
+        usage=None,
+        values=(),
+    )
+    return found.value.answer(question, found.override.total(name, subject))
+
+
+class Listed(dict[str, Answer]):
+    """The answers of a list; to look for what is not overridden is as to ask for it."""
+
+    def __init__(
+        self, overrides: Overrides, subject: Subject, found: Mapping[str, Answer]
+    ) -> None:
+        super().__init__(found)
+        self._overrides = overrides
+        self._subject = subject
+
+    def __missing__(self, name: str) -> Answer:
+        question = Question(feature_id=name, currency_id=None, usage=None, values=())
+        said = answer(self._overrides, self._subject, question)
+        if not isinstance(said, Answer):
+            raise KeyError(name)
+        return said
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The answer; of what is not overridden, what `unknown` says."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
 
 def count(overrides: Overrides, measurement: Measurement) -> Acknowledged | None:
