@@ -9,7 +9,18 @@ import pytest
 
 import stigg_guard.testing
 
-HEAVY = "django flask starlette fastapi grpc pydantic yaml redis sqlite3 pytest".split()
+HEAVY = [
+    "django",
+    "flask",
+    "starlette",
+    "fastapi",
+    "grpc",
+    "pydantic",
+    "yaml",
+    "redis",
+    "sqlite3",
+    "pytest",
+]
 
 
 def test_public_names_are_these() -> None:
