@@ -9,7 +9,7 @@ import pytest
 
 import stigg_guard.testing
 
-HEAVY = [
+HEAVY = ("django", "flask", "starlette", "fastapi", "grpc", "pydantic", "redis", "pytest")
     "django",
     "flask",
     "starlette",

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def real() -> Iterator[tuple[LocalSidecar, Guard]]:
         guard.close()
 
 
-def overridden(**settings: object) -> Guard:
+def overridden(**settings: Any) -> Guard:
     return Guard(target="127.0.0.1:1", **settings)
 
 
