@@ -9,7 +9,7 @@ import pytest
 
 import stigg_guard.testing
 
-HEAVY = ("django", "flask", "starlette", "fastapi", "grpc", "pydantic", "redis", "pytest")
+HEAVY = (
     "django",
     "flask",
     "starlette",
@@ -20,7 +20,7 @@ HEAVY = ("django", "flask", "starlette", "fastapi", "grpc", "pydantic", "redis",
     "redis",
     "sqlite3",
     "pytest",
-]
+)
 
 
 def test_public_names_are_these() -> None:
