@@ -36,6 +36,8 @@ def wrap(view: Endpoint, specs: Specs) -> Endpoint:
         guarded = _wrap_async(view, specs)
     else:
         guarded = _wrap_sync(view, specs)
+    if not hasattr(view, "__name__"):  # an object, which FastAPI names by its class
+        guarded.__name__ = guarded.__qualname__ = type(view).__name__
     return inject(guarded, view, specs)
 
 

@@ -1,7 +1,8 @@
-"""What a FastAPI application guards with besides the decorators: dependencies.
+"""What a FastAPI application has besides the decorators: dependencies, documents.
 
 They stand in `Depends(...)` on a route, a router or the whole application, or in an
-endpoint's parameter, which gets the decision. How one is made is in `dependencies`.
+endpoint's parameter, which gets the decision. How one is made is in `dependencies`, how
+denials come into the OpenAPI document in `openapi`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,19 @@ from stigg_guard_starlette.dependencies import (  # noqa: E402  # says what is m
     metering,
     requiring,
 )
+from stigg_guard_starlette.openapi import (  # noqa: E402
+    GuardedRoute,
+    document_denials,
+)
 
-__all__ = ["meters", "requires", "requires_all", "requires_any"]
+__all__ = [
+    "GuardedRoute",
+    "document_denials",
+    "meters",
+    "requires",
+    "requires_all",
+    "requires_any",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")

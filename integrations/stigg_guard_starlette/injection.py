@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from inspect import Parameter, Signature
 from typing import Any, Final
@@ -86,7 +87,7 @@ def _signature(view: Callable[..., Any]) -> Signature | None:
         signature = inspect.signature(view)
     except (TypeError, ValueError):
         return None  # written in C: nothing to be seen, and no endpoint of FastAPI
-    namespace = getattr(inspect.unwrap(view), "__globals__", {})
+    namespace = _namespace(view)
     return signature.replace(
         parameters=[
             parameter.replace(annotation=_resolved(parameter.annotation, namespace))
@@ -94,6 +95,17 @@ def _signature(view: Callable[..., Any]) -> Signature | None:
         ],
         return_annotation=_resolved(signature.return_annotation, namespace),
     )
+
+
+def _namespace(view: Callable[..., Any]) -> dict[str, Any]:
+    """The module in which the endpoint was written: of an object, its class's."""
+    found: Any = inspect.unwrap(view)
+    while isinstance(found, partial):
+        found = inspect.unwrap(found.func)
+    if not inspect.isroutine(found):
+        found = found.__call__
+    namespace: dict[str, Any] = getattr(found, "__globals__", {})
+    return namespace
 
 
 def _resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
@@ -104,9 +116,11 @@ def _resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, namespace)  # noqa: S307  # the endpoint's own source
+        found = eval(annotation, namespace)  # noqa: S307  # the endpoint's own source
     except Exception:
         return annotation
+    # Versions of FastAPI differ in what they make of "None".
+    return annotation if found is None else found
 
 
 def _takes_only_connection(signature: Signature) -> bool:

@@ -167,6 +167,32 @@ def test_endpoint_with_a_request_of_its_own_gets_it(sidecar: LocalSidecar) -> No
     assert statuses(app, "GET", "/only") == (200, 402)
 
 
+class Asynchronous:
+    """An endpoint that is an object."""
+
+    async def __call__(self, template: Template, q: int = 0) -> dict[str, Any]:
+        return {"name": template.name, "q": q}
+
+
+class Synchronous:
+    """An endpoint that is an object and blocks."""
+
+    def __call__(self, template: Template, q: int = 0) -> dict[str, Any]:
+        return {"name": template.name, "q": q}
+
+
+@pytest.mark.parametrize("endpoint", [Asynchronous(), Synchronous()])
+def test_object_that_is_called_is_guarded(sidecar: LocalSidecar, endpoint: Any) -> None:
+    app = site(sidecar)
+    app.post("/")(meters_usage(TEMPLATES)(endpoint))
+    with TestClient(app) as client:
+        response = client.post("/?q=2", headers=AS_WITHIN, json={"name": "a"})
+        assert response.json() == {"name": "a", "q": 2}
+        assert client.post("/", headers=AS_AT_LIMIT).status_code == 402
+    assert app.router.routes[-1].name == type(endpoint).__name__  # type: ignore[attr-defined]
+    assert used(sidecar, WITHIN) == 4
+
+
 class Service:
     """Endpoints that are methods."""
 
