@@ -22,6 +22,7 @@ from stigg_guard.exchange import (
     header,
 )
 from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.lifespan import end, start
 from stigg_guard.rule_settings import only_paths
 from stigg_guard.rules import Rule, matching
@@ -38,6 +39,7 @@ __all__ = [
     "Scope",
     "Send",
     "StiggGuardMiddleware",
+    "entitlements_from",
     "guard_from",
     "usage_from",
 ]
@@ -54,6 +56,11 @@ def usage_from(scope: Mapping[str, Any], feature_id: str | None = None) -> Usage
     With the id of a feature, or the name of an event, it is of that alone.
     """
     return exchange_of(scope).scope.usage(feature_id or "")
+
+
+def entitlements_from(scope: Mapping[str, Any]) -> LazyEntitlements:
+    """What the customer of this request has: nothing is asked before first use."""
+    return exchange_of(scope).entitlements(scope)
 
 
 class StiggGuardMiddleware:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, TypeAlias, cast
 
 from stigg_guard.denial import Denial
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import AsyncGuard
+from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.metering.body import length_of
 from stigg_guard.response_start import ResponseStart, missing
 from stigg_guard.steps import RequestScope
@@ -47,6 +48,7 @@ class Exchange:
     is_open: bool = False
     is_gone: bool = False
     left: float = inf
+    _entitlements: LazyEntitlements | None = field(default=None, init=False, repr=False)
 
     async def admit(self, specs: tuple[ViewSpec, ...], request: object) -> None:
         """Let a view run, or raise `AccessDenied`."""
@@ -64,6 +66,20 @@ class Exchange:
             self.scope.answers.clear()
             self.scope.decisions.clear()
             self.scope.measurements.clear()
+            self.scope.entitlements = None
+
+    def entitlements(
+        self, request: object, make: type[LazyEntitlements] = LazyEntitlements
+    ) -> LazyEntitlements:
+        """What the customer has, asked at first use, once for the whole request."""
+        if self._entitlements is None:
+
+            def ready() -> RequestScope:
+                self.scope.request = self.scope.request or request
+                return self.scope
+
+            self._entitlements = make(self.guard, ready)
+        return self._entitlements
 
     async def start(self, status: int | None, message: Message) -> Message:
         """Settle what was admitted, once: the response begins with this message.
@@ -115,7 +131,7 @@ class Exchange:
 
     def forget(self) -> None:
         """Let go of the request, which holds this: no cycle."""
-        self.scope.request = self.scope.result = None
+        self.scope.request = self.scope.result = self._entitlements = None
         self.scope.arguments = {}
 
     async def answer(

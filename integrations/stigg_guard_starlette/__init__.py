@@ -16,6 +16,7 @@ from stigg_guard_starlette.endpoints import (  # noqa: E402  # says what is miss
     requires_any,
     requires_feature,
 )
+from stigg_guard_starlette.entitlements import entitlements_from  # noqa: E402
 from stigg_guard_starlette.lifespan import guard_lifespan  # noqa: E402
 from stigg_guard_starlette.middleware import (  # noqa: E402
     StiggGuardMiddleware,
@@ -26,6 +27,7 @@ from stigg_guard_starlette.middleware import (  # noqa: E402
 __all__ = [
     "AccessDenied",
     "StiggGuardMiddleware",
+    "entitlements_from",
     "guard_exempt",
     "guard_from",
     "guard_lifespan",

@@ -32,7 +32,10 @@ SHARED = {
             },
         ),
         ("stigg_guard_flask", {"StiggGuard"}),
-        ("stigg_guard_starlette", {"StiggGuardMiddleware", "guard_lifespan"}),
+        (
+            "stigg_guard_starlette",
+            {"StiggGuardMiddleware", "entitlements_from", "guard_lifespan"},
+        ),
     ],
 )
 def test_adapters_have_the_same_verbs(package: str, own: set[str]) -> None:
@@ -43,7 +46,8 @@ def test_adapters_have_the_same_verbs(package: str, own: set[str]) -> None:
 
 def test_fastapi_has_its_dependencies() -> None:
     module = import_module("stigg_guard_starlette.fastapi")
-    assert module.__all__ == ["meters", "requires", "requires_all", "requires_any"]
+    dependencies = ["meters", "requires", "requires_all", "requires_any"]
+    assert module.__all__ == ["GuardedRoute", "document_denials", *dependencies]
 
 
 @pytest.mark.parametrize("module", ["stigg_guard.asgi", "stigg_guard.wsgi"])
