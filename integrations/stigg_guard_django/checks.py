@@ -32,6 +32,11 @@ def register() -> None:
     checks.register(check_deployment, Tags.security, deploy=True)
 
 
+def wiring_messages() -> list[CheckMessage]:
+    """What is told of settings and wiring, without what only a deployment needs."""
+    return [*check_settings(), *check_wiring(), *check_rules()]
+
+
 def check_settings(**_: Any) -> list[CheckMessage]:
     """E001 and E002: settings that cannot be."""
     try:

@@ -5,15 +5,20 @@ The commands themselves are in `stigg_guard.commands`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 from flask import Flask
 from flask.cli import ScriptInfo
 
 from stigg_guard import Guard
-from stigg_guard.commands.failure import Group
-from stigg_guard.commands.group import outbox_group
+from stigg_guard.commands.failure import HELP, Group
+from stigg_guard.commands.finding import Finding
+from stigg_guard.commands.group import commands_on
 from stigg_guard.commands.routes import routes_command
 from stigg_guard.commands.source import Source
+from stigg_guard.commands.words import counted
+from stigg_guard.decorators import specs_of
 from stigg_guard_flask.extension import guard_from
 from stigg_guard_flask.routes import routes_of
 
@@ -30,17 +35,37 @@ def _guard() -> Guard:
     return guard_from(_app())
 
 
+def _findings() -> Iterator[Finding]:
+    """What `doctor` tells of the application."""
+    app = _app()
+    guarded = [route for route in routes_of(app) if route.is_guarded]
+    has_customer = guard_from(app).settings.customer is not None
+    if not has_customer and any(map(needs_customer, app.view_functions.values())):
+        yield Finding(
+            level="fail",
+            about="wiring",
+            words="views are guarded, and nobody says who the customer is",
+            cure="Give the StiggGuard of the application customer=...",
+        )
+    else:
+        words = f"{counted(len(guarded), 'guarded route')}; see `routes`"
+        yield Finding(level="ok", about="wiring", words=words)
+
+
+def needs_customer(view: object) -> bool:
+    """Whether a view asks for a customer that it does not name itself."""
+    return any(spec.customer is None for spec in specs_of(view))
+
+
+_source = Source(
+    guard=_guard,
+    findings=_findings,
+    outbox_cure='set app.config["STIGG_GUARD_OUTBOX"], or give the'
+    " StiggGuard of the application outbox=...",
+)
+
 stigg_guard = Group(
     "stigg-guard",
-    commands=[
-        outbox_group(
-            Source(
-                guard=_guard,
-                outbox_cure='set app.config["STIGG_GUARD_OUTBOX"], or give the'
-                " StiggGuard of the application outbox=...",
-            )
-        ),
-        routes_command(lambda: list(routes_of(_app()))),
-    ],
-    help="Usage that waits to be delivered, and what else stigg_guard has to tell.",
+    commands=[*commands_on(_source), routes_command(lambda: list(routes_of(_app())))],
+    help=HELP,
 )

@@ -14,9 +14,9 @@ import click
 
 from sidecar_client.local.extra import require_extra
 from stigg_guard.commands.failure import Group
-from stigg_guard.commands.group import HELP, with_commands
+from stigg_guard.commands.group import ASKING, HELP, with_commands
 from stigg_guard.commands.routes import routes_of_app
-from stigg_guard.commands.source import Source
+from stigg_guard.commands.source import Source, placed
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.guard import Guard
 from stigg_guard.settings import ENVIRONMENT_PREFIX, Settings
@@ -80,8 +80,13 @@ def outbox(
 ) -> None:
     given = {"OUTBOX": location, "TARGET": target, "HOLDS": holds}
     options = {name: value for name, value in given.items() if value is not None}
+    context.obj = _source(options)
+
+
+def _source(options: Mapping[str, str]) -> Source:
+    context = click.get_current_context()
     is_named = "TARGET" in options or f"{ENVIRONMENT_PREFIX}TARGET" in os.environ
-    context.obj = Source(
+    return Source(
         guard=lambda: _guard(context, options),
         outbox_cure="give --location, or set STIGG_GUARD_OUTBOX in the environment.",
         target_cure=(
@@ -90,6 +95,34 @@ def outbox(
             else "give --target, or set STIGG_GUARD_TARGET in the environment."
         ),
     )
+
+
+def _alone(command: click.Command) -> click.Command:
+    """A command whose sidecar is named by an option, or by the environment."""
+
+    def source() -> Source:
+        target = click.get_current_context().meta.get(_TARGET)
+        return _source({} if target is None else {"TARGET": target})
+
+    found = placed(command, source)
+    found.params = [*command.params, _TARGET_OPTION]
+    return found
+
+
+def _note_target(
+    context: click.Context, _option: click.Parameter, target: str | None
+) -> None:
+    context.meta[_TARGET] = target
+
+
+_TARGET: Final = "stigg_guard.target"
+_TARGET_OPTION: Final = click.Option(
+    ["--target"],
+    metavar="HOST:PORT",
+    help="The sidecar to ask. [STIGG_GUARD_TARGET]",
+    expose_value=False,
+    callback=_note_target,
+)
 
 
 def _guard(context: click.Context, options: Mapping[str, str]) -> Guard:
@@ -117,6 +150,8 @@ def _settings(options: Mapping[str, str]) -> Settings:
 
 console.add_command(with_commands(outbox))
 console.add_command(routes_of_app)
+for _command in ASKING:
+    console.add_command(_alone(_command))
 
 
 def main(arguments: list[str] | None = None) -> Any:

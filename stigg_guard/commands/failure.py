@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from stigg_guard.commands.words import printable
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.outbox.base import OutboxUnavailable
+
+HELP: Final = "Ask about entitlements and usage, and look after what guards the views."
+"""Of all the commands together."""
 
 
 class Failure(click.ClickException):

@@ -1,4 +1,4 @@
-"""The group `outbox` with its commands, made for a front end.
+"""The commands on a guard, and the group `outbox`, made for a front end.
 
 What each command does is in the file of its name.
 """
@@ -9,14 +9,18 @@ from typing import Final
 
 import click
 
+from stigg_guard.commands.check import check
 from stigg_guard.commands.discard import discard
+from stigg_guard.commands.doctor import doctor
+from stigg_guard.commands.entitlements import entitlements
 from stigg_guard.commands.export import export
 from stigg_guard.commands.failure import Group
 from stigg_guard.commands.listing import list_
 from stigg_guard.commands.retry import retry
 from stigg_guard.commands.run import run
-from stigg_guard.commands.source import Source
+from stigg_guard.commands.source import Source, placed
 from stigg_guard.commands.status import status
+from stigg_guard.commands.usage import usage
 
 HELP: Final = "Usage that waits to be delivered: deliver it, look at it, decide on it."
 COMMANDS: Final[tuple[click.Command, ...]] = (
@@ -27,6 +31,15 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     discard,
     export,
 )
+
+
+ASKING: Final[tuple[click.Command, ...]] = (check, entitlements, usage, doctor)
+"""Commands on a guard that are no group's."""
+
+
+def commands_on(source: Source) -> list[click.Command]:
+    """Every command on the guard of a front end."""
+    return [outbox_group(source), *(placed(item, lambda: source) for item in ASKING)]
 
 
 def outbox_group(source: Source) -> click.Group:

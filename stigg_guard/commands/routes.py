@@ -6,14 +6,15 @@ Which routes there are is known to the adapters; what rows say is in `routing`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 import click
 
 from stigg_guard.commands.applications import FORMS, routes_of
 from stigg_guard.commands.failure import Alarm, Command
-from stigg_guard.commands.words import columns, counted, printable
+from stigg_guard.commands.table import table
+from stigg_guard.commands.words import counted, printable
 from stigg_guard.routing import GuardedRoute
 
 Find: TypeAlias = Callable[[], Sequence[GuardedRoute]]
@@ -95,21 +96,10 @@ def _show(
 def _table(routes: Sequence[GuardedRoute]) -> Iterator[str]:
     if not routes:
         return
-    cells = [line for route in routes for line in _cells(route)]
-    widths = [max(map(columns, column)) for column in zip(_TITLES, *cells, strict=True)]
-    yield click.style(_aligned(_TITLES, widths), dim=True)
-    for line in cells:
-        is_bare = line[_NEEDS] == _UNGUARDED
-        text = _aligned(line, widths)
-        yield click.style(text, fg="yellow") if is_bare else text
+    rows = [line for route in routes for line in _cells(route)]
+    colours = ["yellow" if row[_NEEDS] == _UNGUARDED else None for row in rows]
+    yield from table(_TITLES, rows, colours)
     yield ""
-
-
-def _aligned(cells: Sequence[str], widths: Iterable[int]) -> str:
-    return "  ".join(
-        cell + " " * (width - columns(cell))
-        for cell, width in zip(cells, widths, strict=True)
-    ).rstrip()
 
 
 def _cells(route: GuardedRoute) -> Iterator[tuple[str, ...]]:

@@ -6,15 +6,21 @@ What the commands do with the guard is theirs.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Final
 
 import click
 
 from stigg_guard.commands.failure import Failure
+from stigg_guard.commands.finding import Finding
 from stigg_guard.guard import Guard
 from stigg_guard.metering.outbox.locations import DJANGO
+from stigg_guard.settings import Settings
+
+PATIENCE: Final = 5.0
+"""Seconds that a command waits for the sidecar, at least."""
 
 _IN_DJANGO: Final = ("django", DJANGO)
 
@@ -31,6 +37,8 @@ class Source:
     outbox_cure: str
     target_cure: str | None = None
     is_django: bool = False
+    findings: Callable[[], Iterable[Finding]] = tuple
+    """What `doctor` has to tell of the framework's part."""
 
     def opened(self, *, is_made: bool = False) -> Guard:
         """The guard with its outbox open; a file that is not there `is_made`, or not.
@@ -61,13 +69,49 @@ class Source:
             raise Failure(str(error)) from error
         return guard
 
-    def check_target(self) -> None:
-        """Raise `Failure` where nobody said which sidecar to deliver to."""
+    def check_target(self, purpose: str = "deliver to") -> None:
+        """Raise `Failure` where nobody said which sidecar is meant."""
         if self.target_cure is not None:
             raise Failure(
-                f"No sidecar is named, so there is nobody to deliver to;"
+                f"No sidecar is named, so there is nobody to {purpose};"
                 f" {self.target_cure}"
             )
+
+    def asking(self) -> Guard:
+        """A guard for questions of a person, who waits longer than a request would."""
+        self.check_target("ask")
+        settings = self.guard().settings
+        return _of_this_command(
+            replace(settings, timeout=max(settings.timeout, PATIENCE), hooks={})
+        )
+
+    def reporting(self) -> Guard:
+        """A guard for one report; an outbox is left to those who deliver it."""
+        self.check_target("report to")
+        settings = self.guard().settings
+        return _of_this_command(
+            replace(settings, outbox_worker=settings.outbox is None)
+        )
+
+
+def _of_this_command(settings: Settings) -> Guard:
+    guard = Guard(settings)
+    click.get_current_context().call_on_close(guard.close)
+    return guard
+
+
+def placed(command: click.Command, source: Callable[[], Source]) -> click.Command:
+    """A copy of a command that gets its guard from a front end."""
+    own = copy(command)
+    run = command.callback
+    assert run is not None
+
+    def callback(**options: object) -> object:
+        click.get_current_context().obj = source()
+        return run(**options)
+
+    own.callback = callback
+    return own
 
 
 def _must_be_there(location: str) -> None:

@@ -120,6 +120,8 @@ def _called(arguments: Sequence[str]) -> int:
     except CommandError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.returncode
+    except SystemExit as end:
+        return int(end.code or 0)
     return 0
 
 

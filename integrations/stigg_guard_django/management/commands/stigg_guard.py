@@ -7,7 +7,7 @@ Django's options are Django's, everything else is handed to the commands, which 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from stigg_guard_django.apps import SETTING, project_guards
 if TYPE_CHECKING:
     import click
 
+    from stigg_guard.commands.finding import Finding
+
 
 class Error(CommandError):
     """What ends a command; Django tells it under this name."""
@@ -27,7 +29,7 @@ class Error(CommandError):
 class Command(BaseCommand):
     """Runs the commands of stigg_guard."""
 
-    help = "Usage that waits to be delivered, and what else stigg_guard has to tell."
+    help = "Ask about entitlements and usage, and look after what guards the views."
     # Its own checks are of views; a command says itself what it misses.
     requires_system_checks = ()
 
@@ -62,7 +64,7 @@ class Command(BaseCommand):
         from stigg_guard.commands.failure import is_help
 
         try:
-            _commands().main([*arguments], program, standalone_mode=False)
+            status = _commands().main([*arguments], program, standalone_mode=False)
         except click.ClickException as error:
             if is_help(error):
                 click.echo(error.format_message(), err=True)
@@ -70,6 +72,8 @@ class Command(BaseCommand):
             raise Error(error.format_message(), returncode=error.exit_code) from error
         except click.Abort as error:
             raise Error("Broken off.", returncode=1) from error
+        if isinstance(status, int) and status:  # it said all there is to say
+            raise SystemExit(status)
 
 
 class _Parser(CommandParser):
@@ -84,7 +88,7 @@ class _Parser(CommandParser):
 def _commands() -> click.Group:
     """Every command there is under `manage.py stigg_guard`."""
     from stigg_guard.commands.failure import Group
-    from stigg_guard.commands.group import outbox_group
+    from stigg_guard.commands.group import commands_on
     from stigg_guard.commands.routes import routes_command
     from stigg_guard.commands.source import Source
     from stigg_guard_django.routes import routes_of
@@ -93,13 +97,34 @@ def _commands() -> click.Group:
         guard=lambda: project_guards().sync,
         outbox_cure=f'set {SETTING}["OUTBOX"] in the Django settings.',
         is_django=True,
+        findings=_findings,
     )
     return Group(
         "stigg_guard",
-        commands=[outbox_group(source), routes_command(lambda: list(routes_of()))],
+        commands=[*commands_on(source), routes_command(lambda: list(routes_of()))],
         help=Command.help,
         epilog=(
             "Django's own options, such as --settings and --traceback, may stand"
             " anywhere."
         ),
     )
+
+
+def _findings() -> Iterator[Finding]:
+    """What `doctor` tells of the project: what its system checks say."""
+    from django.core.checks import ERROR, WARNING
+
+    from stigg_guard.commands.finding import Finding
+    from stigg_guard_django.checks import wiring_messages
+
+    messages = wiring_messages()
+    for message in messages:
+        is_wrong = message.level >= WARNING
+        yield Finding(
+            level="fail" if message.level >= ERROR else "warn" if is_wrong else "ok",
+            about="wiring",
+            words=f"{message.id}: {message.msg}",
+            cure=str(message.hint or ""),
+        )
+    if not messages:
+        yield Finding(level="ok", about="wiring", words="its system checks pass")
