@@ -11,6 +11,11 @@ from stigg_guard.extras import require
 require("django", extra="django", needed_by=__name__)
 
 from stigg_guard_django.apps import guard_from  # noqa: E402  # says what is missing
+from stigg_guard_django.entitled import (  # noqa: E402
+    RequestEntitlements,
+    StiggRequest,
+    entitlements_from,
+)
 from stigg_guard_django.middleware import StiggGuardMiddleware  # noqa: E402
 from stigg_guard_django.mixins import (  # noqa: E402
     MetersUsageMixin,
@@ -28,8 +33,11 @@ from stigg_guard_django.visit import usage_from  # noqa: E402
 __all__ = [
     "AccessDenied",
     "MetersUsageMixin",
+    "RequestEntitlements",
     "RequiresFeatureMixin",
     "StiggGuardMiddleware",
+    "StiggRequest",
+    "entitlements_from",
     "guard_exempt",
     "guard_from",
     "guarded_path",

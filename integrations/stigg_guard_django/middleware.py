@@ -17,6 +17,7 @@ from stigg_guard.decorators import is_exempt, specs_of
 from stigg_guard.rules import matching
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
+from stigg_guard_django.entitled import entitlements_from
 from stigg_guard_django.guards import is_async
 from stigg_guard_django.routes import route_name
 from stigg_guard_django.settling import asettle, settle
@@ -49,6 +50,7 @@ class StiggGuardMiddleware:
     ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answer the request; usage is reported before the response leaves."""
         visit_of(request).is_owned = True
+        entitlements_from(request)
         response: HttpResponseBase | Awaitable[HttpResponseBase]
         response = self._respond(request)
         return response

@@ -63,8 +63,11 @@ def test_public_names_are_these() -> None:
     assert stigg_guard_django.__all__ == [
         "AccessDenied",
         "MetersUsageMixin",
+        "RequestEntitlements",
         "RequiresFeatureMixin",
         "StiggGuardMiddleware",
+        "StiggRequest",
+        "entitlements_from",
         "guard_exempt",
         "guard_from",
         "guarded_path",

@@ -25,8 +25,11 @@ SHARED = {
             "stigg_guard_django",
             {
                 "MetersUsageMixin",
+                "RequestEntitlements",
                 "RequiresFeatureMixin",
                 "StiggGuardMiddleware",
+                "StiggRequest",
+                "entitlements_from",
                 "guarded_path",
                 "guarded_re_path",
             },
