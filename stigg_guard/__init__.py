@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 
+from stigg_guard.bound_subject import current_subject, subject
 from stigg_guard.decision import Decision, Entitlement, Reason
 from stigg_guard.decorators import guard_exempt, specs_of
 from stigg_guard.denial import Denial, DenialPolicy, FeatureSettings
@@ -21,6 +22,7 @@ from stigg_guard.errors import (
     StiggGuardError,
 )
 from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.guarded_call import current_usage
 from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.metering.happening import Happening
 from stigg_guard.metering.measurement import Measurement
@@ -59,9 +61,12 @@ __all__ = [
     "Subject",
     "Usage",
     "currency",
+    "current_subject",
+    "current_usage",
     "feature",
     "guard_exempt",
     "specs_of",
+    "subject",
 ]
 
 logging.getLogger("stigg_guard").addHandler(logging.NullHandler())

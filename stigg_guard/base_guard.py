@@ -20,6 +20,7 @@ from stigg_guard.decision import Decision
 from stigg_guard.denial import Denial, DenialPolicy, Wanted
 from stigg_guard.errors import AccessDenied
 from stigg_guard.flow import view_flow
+from stigg_guard.function_decorators import FunctionDecorators
 from stigg_guard.metering.happening import OUTCOMES, Hook
 from stigg_guard.metering.outbox.base import Outbox
 from stigg_guard.metering.stores import Stores
@@ -41,7 +42,7 @@ from stigg_guard.subject import Subject
 from stigg_guard.view import ViewSpec
 
 
-class BaseGuard:
+class BaseGuard(FunctionDecorators):
     """What needs no I/O: the shared core and the user's ways to look at it."""
 
     _twin: Any = None  # the other kind of guard, on the same core
@@ -63,6 +64,10 @@ class BaseGuard:
         guard._own_core = other._own_core
         guard._twin = other
         return guard
+
+    def guard_for_call(self) -> Any:
+        """This guard: functions that it decorates are guarded by it."""
+        return self
 
     @property
     def _core(self) -> GuardCore:

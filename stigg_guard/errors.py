@@ -18,6 +18,7 @@ from sidecar_client.errors import (
 
 if TYPE_CHECKING:
     from stigg_guard.decision import Decision
+    from stigg_guard.denial import DenialPolicy
     from stigg_guard.view import OnDenied
 
 __all__ = [
@@ -50,6 +51,21 @@ class AccessDenied(StiggGuardError):
         """What the view asked for in place of the application's answer, if anything."""
         self.message = message
         """What the view wants to be said in place of the reason's usual sentence."""
+        self.denials: DenialPolicy | None = None
+        """How the application answers denials, where its guard is known."""
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        """The problem document: status, reason, feature id and what else is known.
+
+        GraphQL servers put it into the `extensions` of the error that a resolver ends
+        with (GraphQL specification, section 7.1.2).
+        """
+        from stigg_guard.denial import DenialPolicy  # it imports this module's users
+
+        denials = self.denials or DenialPolicy()
+        status = denials.status(self.decision, self.on_denied)
+        return denials.problem(self.decision, status, self.message)
 
     def __reduce__(self) -> tuple[type[AccessDenied], tuple[object, ...]]:
         return AccessDenied, (self.decision, None, self.message)

@@ -132,9 +132,9 @@ def meter_spec(
         when=succeeded if when is None else status_codes(when),
         delivery=delivery or ("acknowledged" if event is None else "background"),
         streamed=streamed,
-        customer=_function("customer", customer),
+        customer=importable("customer", customer),
         resource=_resource(resource),
-        exempt_when=_function("exempt_when", exempt_when),
+        exempt_when=importable("exempt_when", exempt_when),
         on_denied=check_on_denied(on_denied),
         shadow=_shadow(shadow),
         message=_message(message),
@@ -188,9 +188,9 @@ def need_spec(
     """What a decorator without metering says of a view."""
     return ViewSpec(
         need=need,
-        customer=_function("customer", customer),
+        customer=importable("customer", customer),
         resource=_resource(resource),
-        exempt_when=_function("exempt_when", exempt_when),
+        exempt_when=importable("exempt_when", exempt_when),
         on_denied=check_on_denied(on_denied),
         shadow=_shadow(shadow),
         message=_message(message),
@@ -204,7 +204,7 @@ def check_on_denied(on_denied: Any) -> Any:
     if isinstance(on_denied, Redirect | Template):
         return as_on_denied(on_denied)
     if isinstance(on_denied, str):
-        return as_on_denied(on_denied) or _function("on_denied", on_denied)
+        return as_on_denied(on_denied) or importable("on_denied", on_denied)
     by_reason: dict[Reason, Any] | None = None
     if isinstance(on_denied, Mapping) and on_denied:
         given: dict[Any, Any] = dict(on_denied)  # pyright: ignore[reportUnknownArgumentType]
@@ -285,7 +285,8 @@ def check_parentheses(name: str, first: object) -> None:
         )
 
 
-def _function(name: str, value: Any) -> Any:
+def importable(name: str, value: Any) -> Any:
+    """A function, or the one of a dotted path; None stays None."""
     if value is None or callable(value):
         return value
     if not isinstance(value, str):
@@ -301,4 +302,4 @@ def _function(name: str, value: Any) -> Any:
 def _resource(value: Any) -> Any:
     if value == "":
         raise ValueError('resource is ""; give a resource\'s id or leave it out.')
-    return value if isinstance(value, str) else _function("resource", value)
+    return value if isinstance(value, str) else importable("resource", value)

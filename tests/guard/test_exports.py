@@ -33,8 +33,11 @@ def test_public_names_are_these() -> None:
         "Subject",
         "Usage",
         "currency",
+        "current_subject",
+        "current_usage",
         "feature",
         "guard_exempt",
         "specs_of",
+        "subject",
     ]
     assert all(hasattr(stigg_guard, name) for name in stigg_guard.__all__)
