@@ -10,11 +10,9 @@ from stigg_guard.extras import require
 
 require("flask", extra="flask", needed_by=__name__)
 
-from stigg_guard_flask.extension import (  # noqa: E402  # says what is missing
-    StiggGuard,
-    guard_from,
-    usage_from,
-)
+from stigg_guard_flask.denied import DeniedRequest, PaymentRequired  # noqa: E402  # says what is missing
+from stigg_guard_flask.extension import StiggGuard  # noqa: E402
+from stigg_guard_flask.requests import guard_from, usage_from  # noqa: E402
 from stigg_guard_flask.views import (  # noqa: E402
     meters_usage,
     requires_all,
@@ -24,6 +22,8 @@ from stigg_guard_flask.views import (  # noqa: E402
 
 __all__ = [
     "AccessDenied",
+    "DeniedRequest",
+    "PaymentRequired",
     "StiggGuard",
     "guard_exempt",
     "guard_from",

@@ -19,7 +19,7 @@ from stigg_guard.commands.routes import routes_command
 from stigg_guard.commands.source import Source
 from stigg_guard.commands.words import counted
 from stigg_guard.decorators import specs_of
-from stigg_guard_flask.extension import guard_from
+from stigg_guard_flask.requests import guard_from
 from stigg_guard_flask.routes import routes_of
 
 

@@ -6,7 +6,7 @@ The decorators live in `views`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from flask import Flask, Response, current_app, got_request_exception, request
 from flask.typing import ResponseReturnValue
@@ -18,15 +18,13 @@ from stigg_guard.guard import Guard
 from stigg_guard.response_start import missing
 from stigg_guard.rules import RouteName, Rule, matching
 from stigg_guard.settings import Settings
-from stigg_guard.steps import RequestScope, Usage
-from stigg_guard.view import CustomerResolver
+from stigg_guard.view import CustomerResolver, ViewSpec
+from stigg_guard_flask import templating
+from stigg_guard_flask.answers import answer
 from stigg_guard_flask.bodies import measure_body
+from stigg_guard_flask.denied import denied_request
 from stigg_guard_flask.functions import settings_of_request
-
-NAME: Final = "stigg_guard"
-"""The extension's key in `app.extensions`."""
-
-_SCOPE: Final = "_stigg_guard_scope"
+from stigg_guard_flask.requests import NAME, admit, current_scope, scope_so_far
 
 
 class StiggGuard:
@@ -70,42 +68,40 @@ class StiggGuard:
         except TypeError as error:
             raise ConfigurationError(f"{type(self).__name__}: {error}") from error
         app.extensions[NAME] = guard = Guard(settings)
-        _Hooks(guard).attach(app)
+        _Hooks(app, guard).attach()
 
 
 class _Hooks:
     """What one application's guard does at each stage of a request."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, app: Flask, guard: Guard) -> None:
+        self._app = app
         self._guard = guard
 
-    def attach(self, app: Flask) -> None:
+    def attach(self) -> None:
         """Take part in every request of the application."""
-        self._dispatch: Callable[..., ResponseReturnValue] = app.dispatch_request
+        app: Any = self._app
         # No hook comes after all functions of before_request, blueprints' included,
         # which are what finds out who the customer is.
-        app.dispatch_request = self.dispatch  # type: ignore[method-assign]
+        self._dispatch: Callable[..., ResponseReturnValue] = app.dispatch_request
+        app.dispatch_request = self.dispatch
+        # Flask's own search would let a handler of Exception have denials.
+        self._handle: Callable[..., ResponseReturnValue] = app.handle_user_exception
+        app.handle_user_exception = self.handle
         # After this the session is saved: a response that fails there never leaves.
         self._process: Callable[..., Response] = app.process_response
-        process: Any = self.process
-        app.process_response = process  # type: ignore[method-assign]
+        app.process_response = self.process
         app.teardown_request(self.abandon)
         got_request_exception.connect(self.abandon_broken, app)
-        if AccessDenied not in app.error_handler_spec[None][None]:
-            app.register_error_handler(AccessDenied, self.answer)
+        templating.install(app)
 
     def dispatch(self, *context: Any) -> ResponseReturnValue:
-        """Apply the URL rules, then let Flask call the view."""
-        rules = self._guard.settings.rules
-        if rules and self._reaches_view():
-            assert request.url_rule is not None
-            route = request.url_rule.rule
-            name = RouteName(request.endpoint, tuple(request.blueprints))
-            specs = matching(rules, request.method, request.path, route, name)
-            if specs:
-                scope = current_scope()
-                scope.arguments = request.view_args or {}
-                self._guard.admit(specs, scope)
+        """Ask what the rules need, then let Flask call the view."""
+        specs = self._specs()
+        if specs:
+            scope = current_scope()
+            scope.arguments = request.view_args or {}
+            admit(specs, scope)
         try:
             result = self._dispatch(*context)
         except (HTTPException, AccessDenied):
@@ -113,10 +109,19 @@ class _Hooks:
         except Exception:
             self.abandon_broken()
             raise
-        scope_so_far = _scope_so_far()
-        if scope_so_far is not None and scope_so_far.result is None:
-            scope_so_far.result = result
+        scope_of_view = scope_so_far()
+        if scope_of_view is not None and scope_of_view.result is None:
+            scope_of_view.result = result
         return result
+
+    def _specs(self) -> tuple[ViewSpec, ...]:
+        """What the request needs before its view is even called."""
+        rule = request.url_rule
+        if rule is None or not self._reaches_view():
+            return ()
+        name = RouteName(rule.endpoint, tuple(request.blueprints))
+        rules = self._guard.settings.rules
+        return matching(rules, request.method, request.path, rule.rule, name)
 
     def _reaches_view(self) -> bool:
         """Whether a view follows: not for 404, 405 and Flask's own OPTIONS."""
@@ -129,10 +134,19 @@ class _Hooks:
         view = current_app.view_functions[rule.endpoint]
         return not is_exempt(view, request.method)
 
+    def handle(self, *context_and_error: Any) -> ResponseReturnValue:
+        """Answer a denied request; other errors are Flask's to handle."""
+        error = context_and_error[-1]
+        if not isinstance(error, AccessDenied):
+            return self._handle(*context_and_error)
+        denied = denied_request(self._guard, error)
+        current_scope().decisions.append(denied.decision)
+        return answer(denied)
+
     def process(self, *context: Any) -> Response:
         """Let Flask finish the response, then report what was used."""
         response = self._process(*context)
-        scope = _scope_so_far()
+        scope = scope_so_far()
         if scope is None:
             return response
         status = response.status_code
@@ -148,70 +162,12 @@ class _Hooks:
 
         A body that is still to be sent outlives its request, and ends by itself.
         """
-        scope = _scope_so_far()
+        scope = scope_so_far()
         if scope is not None and scope.admissions:
             self._guard.settle(scope, None)
 
     def abandon_broken(self, *_app: Flask, **_about: object) -> None:
         """Report nothing of a request whose error nobody handled, nor of its body."""
-        scope = _scope_so_far()
+        scope = scope_so_far()
         if scope is not None:
             self._guard.settle(scope, None)
-
-    def answer(self, error: AccessDenied) -> ResponseReturnValue:
-        """The HTTP answer to a denied request."""
-        current_scope().decisions.append(error.decision)
-        wanted = self._guard.wanted(error)
-        if callable(wanted):
-            own: ResponseReturnValue = current_app.ensure_sync(wanted)(
-                request, error.decision
-            )
-            return own
-        back = request.full_path if request.query_string else request.path
-        accept = request.headers.get("Accept")
-        denial = self._guard.denial(error, accept=accept, back=back)
-        return current_app.response_class(
-            denial.body, status=denial.status, headers=dict(denial.headers)
-        )
-
-
-def guard_from(app: Flask | None = None) -> Guard:
-    """The guard of an application; without one given, of the current application.
-
-    Raises `ConfigurationError` when the application has no `StiggGuard`.
-    """
-    found = app or current_app
-    guard = found.extensions.get(NAME)
-    if guard is None:
-        raise ConfigurationError(
-            f'the Flask application "{found.name}" has no StiggGuard; where it is made,'
-            " add StiggGuard(customer=...).init_app(app)."
-        )
-    assert isinstance(guard, Guard)
-    return guard
-
-
-def usage_from(feature_id: str | None = None) -> Usage:
-    """What this request uses; set its `value` to report that, whatever it was to be.
-
-    With the id of a feature, or the name of an event, it is of that alone.
-    """
-    return current_scope().usage(feature_id or "")
-
-
-def current_scope() -> RequestScope:
-    """The scope of the current request, made at first use."""
-    scope = _scope_so_far()
-    if scope is None:
-        scope = RequestScope(
-            request=request,
-            method=request.method,
-            is_preflight=request.method == "OPTIONS"
-            and "Access-Control-Request-Method" in request.headers,
-        )
-        setattr(request, _SCOPE, scope)
-    return scope
-
-
-def _scope_so_far() -> RequestScope | None:
-    return getattr(request, _SCOPE, None)

@@ -26,7 +26,7 @@ from stigg_guard.routing import (
     rulings,
 )
 from stigg_guard.rules import RouteName, Rule, examples
-from stigg_guard_flask.extension import NAME
+from stigg_guard_flask.requests import NAME
 
 
 def routes_of(app: Flask) -> Iterator[GuardedRoute]:

@@ -14,17 +14,17 @@ from flask import current_app
 from stigg_guard.decorators import Decorators
 from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
-from stigg_guard_flask.extension import current_scope, guard_from
 from stigg_guard_flask.functions import spec_of_request
+from stigg_guard_flask.requests import admit, current_scope
 
 
 def _guarded(view: Any, specs: tuple[ViewSpec, ...]) -> Any:
     needed = tuple(spec_of_request(spec) for spec in specs)
 
-    def admit(arguments: dict[str, Any]) -> RequestScope:
+    def admitted(arguments: dict[str, Any]) -> RequestScope:
         scope = current_scope()
         scope.arguments = arguments
-        guard_from().admit(needed, scope)
+        admit(needed, scope)
         return scope
 
     if iscoroutinefunction(view):
@@ -32,7 +32,7 @@ def _guarded(view: Any, specs: tuple[ViewSpec, ...]) -> Any:
         @wraps(view)
         async def guarded_async(*args: Any, **kwargs: Any) -> Any:
             # It blocks nobody: Flask runs an async view in a loop of its own.
-            scope = admit(kwargs)
+            scope = admitted(kwargs)
             result = scope.result = await view(*args, **kwargs)
             return result
 
@@ -40,7 +40,7 @@ def _guarded(view: Any, specs: tuple[ViewSpec, ...]) -> Any:
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        scope = admit(kwargs)
+        scope = admitted(kwargs)
         result = scope.result = current_app.ensure_sync(view)(*args, **kwargs)
         return result
 

@@ -34,7 +34,14 @@ SHARED = {
                 "guarded_re_path",
             },
         ),
-        ("stigg_guard_flask", {"StiggGuard"}),
+        (
+            "stigg_guard_flask",
+            {
+                "DeniedRequest",
+                "PaymentRequired",
+                "StiggGuard",
+            },
+        ),
         (
             "stigg_guard_starlette",
             {"StiggGuardMiddleware", "entitlements_from", "guard_lifespan"},

@@ -24,7 +24,7 @@ from stigg_guard_flask import (
     requires_any,
     requires_feature,
 )
-from stigg_guard_flask.extension import current_scope
+from stigg_guard_flask.requests import current_scope
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 
