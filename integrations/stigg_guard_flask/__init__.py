@@ -5,12 +5,13 @@ The extension lives in `extension`, the decorators in `views`; policy is stigg_g
 
 from __future__ import annotations
 
-from stigg_guard import AccessDenied, guard_exempt
+from stigg_guard import AccessDenied
 from stigg_guard.extras import require
 
 require("flask", extra="flask", needed_by=__name__)
 
-from stigg_guard_flask.denied import DeniedRequest, PaymentRequired  # noqa: E402  # says what is missing
+from stigg_guard_flask.blueprints import guard_blueprint, guard_exempt  # noqa: E402  # says what is missing
+from stigg_guard_flask.denied import DeniedRequest, PaymentRequired  # noqa: E402
 from stigg_guard_flask.extension import StiggGuard  # noqa: E402
 from stigg_guard_flask.requests import guard_from, usage_from  # noqa: E402
 from stigg_guard_flask.views import (  # noqa: E402
@@ -25,6 +26,7 @@ __all__ = [
     "DeniedRequest",
     "PaymentRequired",
     "StiggGuard",
+    "guard_blueprint",
     "guard_exempt",
     "guard_from",
     "meters_usage",

@@ -18,9 +18,10 @@ from stigg_guard.guard import Guard
 from stigg_guard.response_start import missing
 from stigg_guard.rules import RouteName, Rule, matching
 from stigg_guard.settings import Settings
-from stigg_guard.view import CustomerResolver, ViewSpec
+from stigg_guard.view import CustomerResolver, ViewSpec, in_order
 from stigg_guard_flask import templating
 from stigg_guard_flask.answers import answer
+from stigg_guard_flask.blueprints import is_in_exempt_blueprint, needs_of_blueprints
 from stigg_guard_flask.bodies import measure_body
 from stigg_guard_flask.denied import denied_request
 from stigg_guard_flask.functions import settings_of_request
@@ -96,7 +97,7 @@ class _Hooks:
         templating.install(app)
 
     def dispatch(self, *context: Any) -> ResponseReturnValue:
-        """Ask what the rules need, then let Flask call the view."""
+        """Ask what rules and blueprints need, then let Flask call the view."""
         specs = self._specs()
         if specs:
             scope = current_scope()
@@ -119,9 +120,16 @@ class _Hooks:
         rule = request.url_rule
         if rule is None or not self._reaches_view():
             return ()
-        name = RouteName(rule.endpoint, tuple(request.blueprints))
+        app, method, names = self._app, request.method, request.blueprints
         rules = self._guard.settings.rules
-        return matching(rules, request.method, request.path, rule.rule, name)
+        needed: tuple[ViewSpec, ...] = ()
+        if rules and not is_in_exempt_blueprint(app, names):
+            name = RouteName(rule.endpoint, tuple(names))
+            needed = matching(rules, method, request.path, rule.rule, name)
+        if not names:
+            return needed
+        needs = needs_of_blueprints(app, rule.endpoint, names, method)
+        return in_order((*needed, *(need.spec for need in needs)))
 
     def _reaches_view(self) -> bool:
         """Whether a view follows: not for 404, 405 and Flask's own OPTIONS."""

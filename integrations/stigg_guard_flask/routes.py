@@ -26,6 +26,8 @@ from stigg_guard.routing import (
     rulings,
 )
 from stigg_guard.rules import RouteName, Rule, examples
+from stigg_guard.wording import words_of
+from stigg_guard_flask.blueprints import is_in_exempt_blueprint, needs_of_blueprints
 from stigg_guard_flask.requests import NAME
 
 
@@ -40,7 +42,7 @@ def endpoints_of(app: Flask) -> Iterator[Endpoint]:
     for rule in app.url_map.iter_rules():
         view = app.view_functions.get(rule.endpoint)
         if view is not None:
-            yield _endpoint(rule, view, adapter)
+            yield _endpoint(app, rule, view, adapter)
 
 
 def rules_of(app: Flask) -> Sequence[Rule]:
@@ -49,7 +51,7 @@ def rules_of(app: Flask) -> Sequence[Rule]:
     return guard.settings.rules if isinstance(guard, Guard) else ()
 
 
-def _endpoint(rule: UrlRule, view: Any, adapter: MapAdapter) -> Endpoint:
+def _endpoint(app: Flask, rule: UrlRule, view: Any, adapter: MapAdapter) -> Endpoint:
     def is_at(path: str) -> bool:
         methods = rule.methods or {"GET"}
         try:
@@ -62,7 +64,8 @@ def _endpoint(rule: UrlRule, view: Any, adapter: MapAdapter) -> Endpoint:
         path=rule.rule,
         name=rule.endpoint,
         handlers={
-            method: _handler(view, method) for method in sorted(rule.methods or {ANY})
+            method: _handler(app, rule.endpoint, view, method)
+            for method in sorted(rule.methods or {ANY})
         },
         examples=examples(rule.rule),
         route_name=RouteName(rule.endpoint, _blueprints(rule.endpoint)),
@@ -76,8 +79,16 @@ def _blueprints(endpoint: str) -> tuple[str, ...]:
     return tuple(".".join(names[:end]) for end in range(len(names), 0, -1))
 
 
-def _handler(view: Any, method: str) -> Handler:
-    return Handler(asked=_asked(view, method), is_exempt=is_exempt(view, method))
+def _handler(app: Flask, endpoint: str, view: Any, method: str) -> Handler:
+    if is_exempt(view, method):
+        return Handler(asked=_asked(view, method), is_exempt=True)
+    names = _blueprints(endpoint)
+    needs = needs_of_blueprints(app, endpoint, names, method)
+    by_blueprints = [Asked(words_of(spec), f"blueprint {name}") for name, spec in needs]
+    return Handler(
+        asked=(*by_blueprints, *_asked(view, method)),
+        is_exempt=is_in_exempt_blueprint(app, names),
+    )
 
 
 def _asked(view: Any, method: str) -> tuple[Asked, ...]:

@@ -40,6 +40,7 @@ SHARED = {
                 "DeniedRequest",
                 "PaymentRequired",
                 "StiggGuard",
+                "guard_blueprint",
             },
         ),
         (
