@@ -19,7 +19,7 @@ from stigg_guard.response_start import missing
 from stigg_guard.rules import RouteName, Rule, matching
 from stigg_guard.settings import Settings
 from stigg_guard.view import CustomerResolver, ViewSpec, in_order
-from stigg_guard_flask import templating
+from stigg_guard_flask import placement, templating
 from stigg_guard_flask.answers import answer
 from stigg_guard_flask.blueprints import is_in_exempt_blueprint, needs_of_blueprints
 from stigg_guard_flask.bodies import measure_body
@@ -54,7 +54,8 @@ class StiggGuard:
     def init_app(self, app: Flask) -> None:
         """Set the guard up for an application; nothing is connected yet.
 
-        Raises `ConfigurationError` for settings that cannot be used.
+        Raises `ConfigurationError` for settings that cannot be used, and for a view
+        whose guard stands where Flask does not call it.
         """
         if NAME in app.extensions:
             raise ConfigurationError(
@@ -68,6 +69,7 @@ class StiggGuard:
             settings = settings_of_request(settings)
         except TypeError as error:
             raise ConfigurationError(f"{type(self).__name__}: {error}") from error
+        placement.check(app)
         app.extensions[NAME] = guard = Guard(settings)
         _Hooks(app, guard).attach()
 
@@ -78,10 +80,13 @@ class _Hooks:
     def __init__(self, app: Flask, guard: Guard) -> None:
         self._app = app
         self._guard = guard
+        self._is_checked = False
 
     def attach(self) -> None:
         """Take part in every request of the application."""
         app: Any = self._app
+        self._add_url_rule: Callable[..., None] = app.add_url_rule
+        app.add_url_rule = self.add_url_rule
         # No hook comes after all functions of before_request, blueprints' included,
         # which are what finds out who the customer is.
         self._dispatch: Callable[..., ResponseReturnValue] = app.dispatch_request
@@ -96,8 +101,17 @@ class _Hooks:
         got_request_exception.connect(self.abandon_broken, app)
         templating.install(app)
 
+    def add_url_rule(self, *args: Any, **options: Any) -> None:
+        """Register a view, unless its guard was left behind."""
+        view = options.get("view_func", args[2] if len(args) > 2 else None)
+        placement.note_registered(view)
+        self._add_url_rule(*args, **options)
+
     def dispatch(self, *context: Any) -> ResponseReturnValue:
         """Ask what rules and blueprints need, then let Flask call the view."""
+        if not self._is_checked:
+            placement.check(self._app)
+            self._is_checked = True
         specs = self._specs()
         if specs:
             scope = current_scope()

@@ -5,16 +5,18 @@ Reports and denials are the extension's part.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
-from flask import current_app
+from flask import Blueprint, Flask, current_app
 
-from stigg_guard.decorators import Decorators
+from stigg_guard.decorators import Decorators, View
 from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
 from stigg_guard_flask.functions import spec_of_request
+from stigg_guard_flask.placement import caller, note_guarded
 from stigg_guard_flask.requests import admit, current_scope
 
 
@@ -47,7 +49,34 @@ def _guarded(view: Any, specs: tuple[ViewSpec, ...]) -> Any:
     return guarded
 
 
-_decorators: Final = Decorators(wrap=_guarded)
+class _FlaskDecorators(Decorators):
+    """The decorators, which know what in Flask is no view, and which view is not."""
+
+    def decorator(self, name: str, spec: ViewSpec) -> Callable[[View], View]:
+        decorate_view = super().decorator(name, spec)
+
+        def decorate(view: View) -> View:
+            _check_no_scaffold(name, view)
+            note_guarded(view, caller(1))
+            return decorate_view(view)
+
+        return decorate
+
+
+def _check_no_scaffold(name: str, view: object) -> None:
+    if isinstance(view, Blueprint):
+        raise TypeError(
+            f'@{name} stands on the blueprint "{view.name}"; guard it as a whole with'
+            f' guard_blueprint({view.name}, requires="feature-id").'
+        )
+    if isinstance(view, Flask):
+        raise TypeError(
+            f'@{name} stands on the application "{view.name}"; guard it by rules, such'
+            ' as StiggGuard(rules=[{"path": "/reports/*", "feature": "feature-id"}]).'
+        )
+
+
+_decorators: Final = _FlaskDecorators(wrap=_guarded)
 
 requires_feature = _decorators.requires_feature
 meters_usage = _decorators.meters_usage
