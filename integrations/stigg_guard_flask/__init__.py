@@ -10,7 +10,8 @@ from stigg_guard.extras import require
 
 require("flask", extra="flask", needed_by=__name__)
 
-from stigg_guard_flask.blueprints import guard_blueprint, guard_exempt  # noqa: E402  # says what is missing
+from stigg_guard_flask import signals  # noqa: E402  # says what is missing
+from stigg_guard_flask.blueprints import guard_blueprint, guard_exempt  # noqa: E402
 from stigg_guard_flask.denied import DeniedRequest, PaymentRequired  # noqa: E402
 from stigg_guard_flask.extension import StiggGuard  # noqa: E402
 from stigg_guard_flask.requests import guard_from, usage_from  # noqa: E402
@@ -33,5 +34,6 @@ __all__ = [
     "requires_all",
     "requires_any",
     "requires_feature",
+    "signals",
     "usage_from",
 ]

@@ -19,7 +19,7 @@ from stigg_guard.response_start import missing
 from stigg_guard.rules import RouteName, Rule, matching
 from stigg_guard.settings import Settings
 from stigg_guard.view import CustomerResolver, ViewSpec, in_order
-from stigg_guard_flask import placement, templating
+from stigg_guard_flask import placement, signals, templating
 from stigg_guard_flask.answers import answer
 from stigg_guard_flask.blueprints import is_in_exempt_blueprint, needs_of_blueprints
 from stigg_guard_flask.bodies import measure_body
@@ -99,6 +99,7 @@ class _Hooks:
         app.process_response = self.process
         app.teardown_request(self.abandon)
         got_request_exception.connect(self.abandon_broken, app)
+        signals.connect(app, self._guard)
         templating.install(app)
 
     def add_url_rule(self, *args: Any, **options: Any) -> None:
@@ -163,6 +164,8 @@ class _Hooks:
             return self._handle(*context_and_error)
         denied = denied_request(self._guard, error)
         current_scope().decisions.append(denied.decision)
+        if denied.is_refusal:
+            signals.tell_of_denial(self._app, denied.decision)
         return answer(denied)
 
     def process(self, *context: Any) -> Response:
@@ -177,6 +180,9 @@ class _Hooks:
             measure_body(self._guard, scope, response)
         wanted = self._guard.headers(scope)
         response.headers.extend(missing(wanted, response.headers.keys()))
+        for decision in scope.decisions:
+            if decision.is_shadow:
+                signals.tell_of_shadow(self._app, decision)
         return response
 
     def abandon(self, _error: BaseException | None = None) -> None:

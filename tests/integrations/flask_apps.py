@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Flask, request
 from werkzeug.test import TestResponse
 
-from sidecar_client.local import LocalSidecar
 from stigg_guard_flask import StiggGuard, guard_from
 from tests.behaviour.routes import WITHIN
 
@@ -21,9 +20,16 @@ def customer_of() -> str | None:
     return request.headers.get("X-Customer")
 
 
+class HasTarget(Protocol):
+    """A sidecar that says where it listens."""
+
+    @property
+    def target(self) -> str: ...
+
+
 @contextmanager
 def guarded_app(
-    sidecar: LocalSidecar, app: Flask | None = None, **settings: Any
+    sidecar: HasTarget, app: Flask | None = None, **settings: Any
 ) -> Generator[Flask]:
     """An application with the extension, which is closed at the end."""
     app = app or Flask(__name__)

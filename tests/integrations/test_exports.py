@@ -41,6 +41,7 @@ SHARED = {
                 "PaymentRequired",
                 "StiggGuard",
                 "guard_blueprint",
+                "signals",
             },
         ),
         (
