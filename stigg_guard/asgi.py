@@ -159,6 +159,7 @@ class StiggGuardMiddleware:
                 exchange.forget()
 
     def _begin(self, scope: Scope) -> Exchange:
+        self.guard.begin()
         method = scope.get("method", "GET").upper()
         exchange = Exchange(
             self.guard,

@@ -116,6 +116,13 @@ class BaseGuard(FunctionDecorators):
         oldest = self.outbox.status().oldest_at
         return 0.0 if oldest is None else max(0.0, time.time() - oldest)
 
+    def begin(self) -> None:
+        """Deliver what the outbox holds from before; adapters call it at the start.
+
+        It costs nothing when it was called already, and does no I/O itself.
+        """
+        self._core.stores.begin()
+
     def forget(self, customer_id: str | None = None) -> None:
         """Forget what is remembered of one customer, or of everybody.
 

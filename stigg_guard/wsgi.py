@@ -59,6 +59,7 @@ class StiggGuardMiddleware:
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer a request, as PEP 3333 says."""
+        self.guard.begin()
         scope = request_scope(environ, self._customer)
         exchange = environ[KEY] = Exchange(self.guard, scope, start_response)
         specs = matching(self._rules, scope.method, routed_path(environ))

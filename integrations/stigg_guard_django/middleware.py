@@ -51,6 +51,7 @@ class StiggGuardMiddleware:
         """Answer the request; usage is reported before the response leaves."""
         visit_of(request).is_owned = True
         entitlements_from(request)
+        project_guards().sync.begin()
         response: HttpResponseBase | Awaitable[HttpResponseBase]
         response = self._respond(request)
         return response

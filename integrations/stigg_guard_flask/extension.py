@@ -110,6 +110,7 @@ class _Hooks:
 
     def dispatch(self, *context: Any) -> ResponseReturnValue:
         """Ask what rules and blueprints need, then let Flask call the view."""
+        self._guard.begin()
         if not self._is_checked:
             placement.check(self._app)
             self._is_checked = True

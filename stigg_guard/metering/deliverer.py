@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.outbox.base import OutboxUnavailable
 from stigg_guard.metering.worker import Worker
 
@@ -45,6 +46,7 @@ class Deliverer:
         self._thread: threading.Thread | None = None
         self._worker: Worker | None = None
         self._is_unavailable = False
+        self._is_mistaken = False
 
     @property
     def is_running(self) -> bool:
@@ -58,6 +60,7 @@ class Deliverer:
             return
         with self._lock:
             if not self.is_running:
+                self._is_mistaken = False
                 self._thread = threading.Thread(
                     target=self._run, name="stigg-guard-delivery", daemon=True
                 )
@@ -79,11 +82,12 @@ class Deliverer:
             self._called.set()
         if thread is not None and thread is not threading.current_thread():
             thread.join(10)
+        self._worker = None
         self._stopping.clear()
 
     def _run(self) -> None:
         tidied = time.monotonic()
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and not self._is_mistaken:
             self._called.clear()
             if not self.step():
                 self._called.wait(_POLL)
@@ -113,6 +117,10 @@ class Deliverer:
             if not self._is_unavailable:
                 logger.warning("Nothing is delivered from the outbox: %s", error)
             self._is_unavailable = True
+        except ConfigurationError as error:
+            # Only a person can mend it.
+            logger.error("Nothing is delivered from the outbox: %s", error)
+            self._is_mistaken = True
         except Exception:
             logger.exception("Delivery from the outbox failed; it is tried again.")
         else:

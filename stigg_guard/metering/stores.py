@@ -86,10 +86,12 @@ class Stores:
         self._renewals: Renewals | None = None
         self._outbox: Outbox | None = None
         self._has_started = False
+        self._has_begun = False
+        self._has_restored = False
         self._takes = 0
         self._looks_left = _LOOKS if self.is_instant else 0
         self._kept: dict[str, tuple[Place, float, float | None]] = {}
-        self._deliverer = Deliverer(self.own_worker, self._tidy)
+        self._deliverer = Deliverer(self._begin_work, self._tidy)
 
     # What it takes to hold
 
@@ -226,21 +228,43 @@ class Stores:
         """Whether `start` has been called, or is not needed."""
         return self._has_started or self._settings.outbox is None
 
+    def begin(self) -> None:
+        """Deliver what waits from before, in the background; costs nothing again.
+
+        What is wrong with the outbox is logged then; `start` raises it.
+        """
+        if self._has_begun:
+            return
+        self._has_begun = True
+        if self._settings.outbox is not None and self._settings.outbox_worker:
+            self._deliverer.wake()
+
     def start(self) -> None:
-        """Open the outbox, hold again what waits in it, and deliver it.
+        """Open the outbox for requests that may store in it, and deliver it.
 
         Raises `ConfigurationError` for an outbox that only a person can mend.
         """
+        self._open_for_use()
+        if self._settings.outbox_worker:
+            self._deliverer.wake()
+
+    def _open_for_use(self) -> None:
         with self._lock:
             if self._has_started:
                 return
             outbox = self.outbox
             outbox.check()
-            self._has_started = True
             self._listen(outbox)
-            self._restore(outbox)
-        if self._settings.outbox_worker:
-            self._deliverer.wake()
+            if self.is_instant:
+                # They begin empty: nothing may be granted before.
+                self.restore()
+            self._has_started = True
+
+    def _begin_work(self) -> Worker:
+        if self._settings.outbox is not None:
+            self._open_for_use()
+            self.restore()
+        return self.own_worker()
 
     def _listen(self, outbox: Outbox) -> None:
         """Have an outbox that stores with the caller's transaction tell of it."""
@@ -254,14 +278,21 @@ class Stores:
             self.keep(row, units=None)
         self.wake()
 
-    def _restore(self, outbox: Outbox) -> None:
+    def restore(self) -> None:
+        """Hold again what waits in the outbox and is held no more, once."""
+        if self._has_restored:
+            return
+        self._has_restored = True
         try:
-            for row in outbox.waiting():
-                self.keep(row, units=held_units(row.measurement))
+            for row in self.outbox.waiting():
+                units = held_units(row.measurement)
+                self.keep(row, units=units, only_if_lost=True)
         except OutboxUnavailable as error:
             _logger.warning("What waits in the outbox is not held again: %s", error)
 
-    def keep(self, row: Row | NewRow, units: float | None) -> None:
+    def keep(
+        self, row: Row | NewRow, units: float | None, *, only_if_lost: bool = False
+    ) -> None:
         """Hold the units of a stored row until it is acknowledged.
 
         With None, what it holds stays held.
@@ -276,6 +307,7 @@ class Stores:
                 units=units,
                 mode="doubtful" if row.doubtful else "stored",
                 period=row.period,
+                only_if_lost=only_if_lost,
             )
         )
         self.note_kept(row)
@@ -419,7 +451,7 @@ class Stores:
             self._deliverer.stop()
             if self._outbox.is_durable:
                 self._outbox.close()
-                self._has_started = False
+                self._has_started = self._has_begun = self._has_restored = False
                 self._outbox = None
         if self._renewals is not None:
             self._renewals.close()

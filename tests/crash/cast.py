@@ -31,7 +31,8 @@ from tests.redis_server import RedisServer
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 6
 LAG = 0.5
-LEASE = 3.0
+LEASE = 5.0
+"""Longer than a report may be under way: one of a dead worker may still arrive."""
 WORKERS = 4
 
 

@@ -82,7 +82,7 @@ class Proxy:
                 if kind == "delay":
                     await asyncio.sleep(self._random.uniform(0, 0.1))
                 elif kind == "silence":
-                    await asyncio.sleep(self._random.uniform(0.5, 3))
+                    await asyncio.sleep(self._random.uniform(0.5, 1.5))
                 elif kind == "cut before":
                     return
                 sink.write(data)

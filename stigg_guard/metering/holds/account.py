@@ -9,6 +9,7 @@ import math
 from typing import Final, Literal, TypeAlias
 
 from stigg_guard.metering.holds.base import (
+    ORPHANED_FOR,
     REMEMBERED_FOR,
     STORED_FOR,
     Fence,
@@ -165,7 +166,7 @@ class Account:
         if op.total is not None and not self.is_known:
             self.counted = op.total + self.held.units + self._young.units
             self.is_known = True
-        self._acknowledge(op)
+        self._acknowledge(op, is_late=hold is LOST)
         self._busy(now)
         if used > 0 and op.young_for > 0:
             self._busy(self._young.add(used, op.young_for, now))
@@ -197,6 +198,8 @@ class Account:
             if not self._is_of_now(op.period):
                 return True
             hold = LOST
+        elif op.only_if_lost:
+            return True
         self.let_go(op.key)
         # What gives back holds nothing.
         units = hold.units if op.units is None else max(0.0, op.units)
@@ -222,7 +225,7 @@ class Account:
             return
         self._count(op.total, is_fresh=True)
         if self.held.is_certain:
-            self.expected = op.total
+            self._believe(op.total)
 
     def _is_late(self, period: float | None) -> bool:
         return period is not None and self.period is not None and period < self.period
@@ -248,10 +251,11 @@ class Account:
         self.held, self._young = Held(), Young()
 
     def _count(self, usage: float, *, is_fresh: bool) -> None:
+        least = usage + self._waiting
         most = usage + self.held.units + self._young.units
         if self.is_known:
             counted = min(self.counted, most) if is_fresh else self.counted
-            self.counted = max(usage, counted)
+            self.counted = max(least, counted)
             return
         if self._busy_until == NEVER and is_fresh:
             self.expected = usage
@@ -267,16 +271,28 @@ class Account:
         # Others may have been counted since it was lost: it lowers nothing.
         return max(0.0, op.units - (self.counted - self.held.units))
 
-    def _acknowledge(self, op: Settle) -> None:
+    def _acknowledge(self, op: Settle, *, is_late: bool) -> None:
         held = self.held
-        if op.total is not None and held.is_certain and not held.has_crossed:
-            self.expected = op.total
-            # All of ours is in it, but for what waits.
-            self.counted = min(self.counted, op.total + held.units)
+        if is_late:
+            # Others may have been acknowledged since, with or without it.
+            self.expected = None
+        elif op.total is not None and held.is_certain and not held.has_crossed:
+            self._believe(op.total)
         elif op.update == "set":
             self.expected = None
         elif self.expected is not None:
             self.expected += op.units
+
+    @property
+    def _waiting(self) -> float:
+        """Units that may be missing in the sidecar's usage, and in ours perhaps too."""
+        doubtful = self.held.doubtful_units if self.expected is None else 0.0
+        return self.held.stored_units + doubtful
+
+    def _believe(self, total: float) -> None:
+        """All of ours is in it, but for what waits."""
+        self.expected = total
+        self.counted = min(self.counted, total + self.held.units)
 
     def _add(self, key: str, hold: Hold) -> None:
         self.held.add(key, hold)
@@ -286,7 +302,7 @@ class Account:
         self.counted -= hold.units
         self._busy(hold.until)
         if hold.mode == "sending":
-            until = hold.until + STORED_FOR
+            until = hold.until + ORPHANED_FOR
             self._add(key, hold._replace(mode="doubtful", until=until))
         elif hold.mode != "stored":
             # It may have been reported and never acknowledged.

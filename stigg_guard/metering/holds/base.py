@@ -7,13 +7,15 @@ knows the units `counted`, the part of them that is `held` by open requests and 
 rows, and the part that is `young`: settled so lately that the sidecar's usage may not
 show it. What counts is the larger of our own number and that of the sidecar's answer::
 
-    counted = max(usage, min(counted, usage + held + young))
+    counted = max(usage + waiting, min(counted, usage + held + young))
     granted   if counted + units <= limit; then counted and held grow by units
 
-A unit counts from its grant and never twice: settling a hold only takes it from `held`.
-Usage that somebody else took back is believed as soon as nothing of ours is young any
-more. An account of which nothing was held or young for an hour (`REMEMBERED_FOR`) may
-be forgotten: the sidecar knows everything. Until then it stands in for an old answer.
+`waiting` is the part of `held` that is stored, which the sidecar does not know, and,
+where `expected` is None, what is doubtful, which it need not know. A unit counts from
+its grant and never twice: settling a hold only takes it from `held`. Usage that
+somebody else took back is believed as soon as nothing of ours is young any more. An
+account of which nothing was held or young for an hour (`REMEMBERED_FOR`) may be
+forgotten: the sidecar knows everything. Until then it stands in for an old answer.
 
 Sums are of floats: a number is over the limit when it is so by more than one part in a
 billion.
@@ -31,7 +33,9 @@ Mode: TypeAlias = Literal["open", "sending", "stored", "doubtful"]
 """`open`: its holder is at work, and may be reporting it now. When its lease runs out
 the holder is dead: the units are given back, and `expected` is None, as nobody knows
 whether they were reported. `sending`: it is being sent from the outbox; when its lease
-runs out it becomes `doubtful`. `stored`: it waits in the outbox, and nobody reports it.
+runs out it becomes `doubtful` for `ORPHANED_FOR`: whoever claims its row next keeps it,
+and a row that was delivered needs it no more. `stored`: it waits in the outbox, and
+nobody reports it.
 `doubtful`: it was sent, and nobody knows whether it arrived."""
 
 REMEMBERED_FOR = 3_600.0
@@ -39,6 +43,10 @@ REMEMBERED_FOR = 3_600.0
 
 STORED_FOR = 7 * 86_400.0
 """Seconds that a hold outlives the last sign of the outbox that keeps its row."""
+
+
+ORPHANED_FOR = 3_600.0
+"""Seconds that the hold of a worker that died waits for another one."""
 
 
 class Place(NamedTuple):
@@ -59,7 +67,7 @@ class Want:
     the start of the usage period in seconds since 1970, None for usage that is never
     reset. `usage` None: nobody asked, so the account's own numbers stand, and its
     period too. `is_fresh` False: an old answer stands in, so its usage is only the
-    least that can be: `counted = max(usage, counted)`.
+    least that can be: `counted = max(usage + waiting, counted)`.
 
     Another `period` than the account's starts it anew: `counted` and `expected` become
     `usage`, nothing is young, and holds of the former period are dropped. An earlier
@@ -149,9 +157,10 @@ class Settle:
     by `units`, and is None after a "set".
 
     A key that is not held (it ran out, or was lost) is counted all the same: better too
-    much than too little. A settlement of an earlier period than the account's does not
-    count; `period` None is the account's own. An account that is not there is made:
-    `counted` is `total`, or `units`.
+    much than too little. Its `total` may be old by now: it says nothing but to an
+    account that knows no usage, and `expected` is None then. A settlement of an earlier
+    period than the account's does not count; `period` None is the account's own. An
+    account that is not there is made: `counted` is `total`, or `units`.
     """
 
     place: Place
@@ -190,6 +199,8 @@ class Renew:
 class Keep:
     """Put a hold into a mode, or hold it again in that mode when it was lost.
 
+    With `only_if_lost` a hold that is there stays as it is: somebody may be at it.
+
     `stored` and `doubtful` last for `STORED_FOR` from now, the others for `lease`. The
     reply is False, and nothing has changed, for `sending` while the account is fenced;
     else True. The hold has `units` then, and `counted` changes with it; None leaves
@@ -202,6 +213,7 @@ class Keep:
     mode: Mode
     lease: float = 30
     period: float | None = None
+    only_if_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +233,8 @@ class Fence:
 class Lift:
     """End a fence; `total` is the sidecar's usage that was found, None for nothing.
 
+    When no hold is open, sending or doubtful by then, `total` becomes `expected`, and
+    `counted` is at most that and what is held.
     Does nothing for another's token. Reply: None.
     """
 

@@ -31,15 +31,27 @@ LOST: Final = Hold(0.0, "open", -math.inf, None)
 class Held:
     """Holds by key, and their sums; a sum of none is exactly 0.
 
+    `stored_units` and `doubtful_units` are the parts of `units` in these modes.
     `has_crossed` tells whether several were open at once since the last time that none
     was: their acknowledgements may come in another order than they were counted.
     """
 
-    __slots__ = ("_ends", "by_key", "doubtful", "has_crossed", "open", "units")
+    __slots__ = (
+        "_ends",
+        "by_key",
+        "doubtful",
+        "doubtful_units",
+        "has_crossed",
+        "open",
+        "stored_units",
+        "units",
+    )
 
     def __init__(self) -> None:
         self.by_key: dict[str, Hold] = {}
         self.units = 0.0
+        self.stored_units = 0.0
+        self.doubtful_units = 0.0
         self.open = 0
         self.doubtful = 0
         self.has_crossed = False
@@ -60,6 +72,9 @@ class Held:
             self.open += 1
         elif hold.mode == "doubtful":
             self.doubtful += 1
+            self.doubtful_units += hold.units
+        else:
+            self.stored_units += hold.units
 
     def prolong(self, key: str, until: float) -> None:
         """Move the end of a hold."""
@@ -72,6 +87,13 @@ class Held:
             self.open -= 1
         elif hold.mode == "doubtful":
             self.doubtful -= 1
+            self.doubtful_units -= hold.units
+        else:
+            self.stored_units -= hold.units
+        if self.open + self.doubtful == len(self.by_key):
+            self.stored_units = 0.0
+        if not self.doubtful:
+            self.doubtful_units = 0.0
         if self.by_key:
             self.units -= hold.units
         else:

@@ -9,19 +9,20 @@
 -- ARGV: the step's name, then for each want or for the step what is read below; numbers
 -- come together, parted by |.
 --
--- The two names with a dollar are put in before the script is sent.
+-- The names with a dollar are put in before the script is sent.
 
 local REMEMBERED_FOR, STORED_FOR = $REMEMBERED_FOR, $STORED_FOR
+local ORPHANED_FOR = $ORPHANED_FOR
 local TOLERANCE, BUCKETS, MOST_AT_ONCE = 1e-9, 16, 1000
 -- Keys live a little longer than they must, so that most steps need not prolong them.
 local SPARE = 60
 local FIELDS = {
     'counted', 'held', 'expected', 'period', 'known', 'open', 'doubtful', 'holds',
-    'crossed',
+    'crossed', 'stored_units', 'doubtful_units',
     'fenced_until', 'busy_until', 'first_end', 'last_end', 'vanishes_at',
 }
 local PARTED = '^' .. string.rep('([^|]*)|', #FIELDS + 1) .. '(.*)$'
-local NEW = '0|0|||0|0|0|0|0|-inf|-inf|inf|-inf|-inf||'
+local NEW = '0|0|||0|0|0|0|0|0|0|-inf|-inf|inf|-inf|-inf||'
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
@@ -90,7 +91,7 @@ end
 local function set_end(account, key, mode, ends)
     redis.call('ZADD', account.leases, text(ends), key)
     account.first_end = math.min(account.first_end, ends)
-    if mode == 'sending' then ends = ends + STORED_FOR end
+    if mode == 'sending' then ends = ends + ORPHANED_FOR end
     account.last_end = math.max(account.last_end, ends)
     account.changed = true
 end
@@ -106,8 +107,12 @@ local function add(account, key, hold, ends)
     if is_leased(hold.mode) then
         account.crossed = account.open > 0 and 1 or 0
         account.open = account.open + 1
+    elseif hold.mode == 'doubtful' then
+        account.doubtful = account.doubtful + 1
+        account.doubtful_units = account.doubtful_units + hold.units
+    else
+        account.stored_units = account.stored_units + hold.units
     end
-    if hold.mode == 'doubtful' then account.doubtful = account.doubtful + 1 end
 end
 
 local function remove(account, key, hold)
@@ -122,8 +127,16 @@ local function remove(account, key, hold)
         account.held, account.first_end, account.last_end = 0, math.huge, -math.huge
     end
     account.counted = account.counted - hold.units
-    if is_leased(hold.mode) then account.open = account.open - 1 end
-    if hold.mode == 'doubtful' then account.doubtful = account.doubtful - 1 end
+    if is_leased(hold.mode) then
+        account.open = account.open - 1
+    elseif hold.mode == 'doubtful' then
+        account.doubtful = account.doubtful - 1
+        account.doubtful_units = account.doubtful_units - hold.units
+    else
+        account.stored_units = account.stored_units - hold.units
+    end
+    if account.open + account.doubtful == account.holds then account.stored_units = 0 end
+    if account.doubtful == 0 then account.doubtful_units = 0 end
     account.changed = true
 end
 
@@ -143,7 +156,7 @@ local function run_out(account)
             account.busy_until = math.max(account.busy_until, ends)
             if hold.mode == 'sending' then
                 hold.mode = 'doubtful'
-                add(account, key, hold, ends + STORED_FOR)
+                add(account, key, hold, ends + ORPHANED_FOR)
             elseif hold.mode ~= 'stored' then
                 account.expected = nil
             end
@@ -225,7 +238,7 @@ local function enter(account, period, usage)
     account.counted = usage or 0
     account.known = usage ~= nil
     account.held, account.open, account.doubtful, account.holds = 0, 0, 0, 0
-    account.crossed = 0
+    account.crossed, account.stored_units, account.doubtful_units = 0, 0, 0
     account.buckets, account.young = {}, ''
     account.first_end, account.last_end = math.huge, -math.huge
     account.unwritten, account.found, account.written = {}, nil, nil
@@ -242,10 +255,12 @@ end
 
 local function count(account, usage, is_fresh)
     local before = account.counted
+    local least = usage + account.stored_units
+    if account.expected == nil then least = least + account.doubtful_units end
     local most = usage + account.held + young_units(account)
     if account.known then
         if is_fresh then account.counted = math.min(account.counted, most) end
-        account.counted = math.max(usage, account.counted)
+        account.counted = math.max(least, account.counted)
         account.changed = account.changed or account.counted ~= before
         return
     end
@@ -387,6 +402,12 @@ local function take()
     }, '|')
 end
 
+-- All of ours is in it, but for what waits.
+local function believe(account, total)
+    account.expected = total
+    account.counted = math.min(account.counted, total + account.held)
+end
+
 local function peek(account) return standing(account) end
 
 local function settle(account, key)
@@ -408,9 +429,10 @@ local function settle(account, key)
         account.counted = total + account.held + young_units(account)
         account.known = true
     end
-    if total and is_certain(account) and account.crossed == 0 then
-        account.expected = total
-        account.counted = math.min(account.counted, total + account.held)
+    if not hold then
+        account.expected = nil
+    elseif total and is_certain(account) and account.crossed == 0 then
+        believe(account, total)
     elseif update == 'set' then
         account.expected = nil
     elseif account.expected then
@@ -447,7 +469,11 @@ local function keep(account, key)
     local units, mode = tonumber(parts[1]), parts[2]
     local lease, period = tonumber(parts[3]), tonumber(parts[4])
     if mode == 'sending' and account.fenced_until > now then return 0 end
-    if not find(account, key) and not is_of_now(account, period) then return 1 end
+    if find(account, key) then
+        if parts[5] == '1' then return 1 end
+    elseif not is_of_now(account, period) then
+        return 1
+    end
     local hold = let_go(account, key) or {units = 0}
     if units then hold.units = math.max(0, units) end
     hold.mode = mode
@@ -471,7 +497,7 @@ local function lift(account)
     account.changed = true
     if total == nil then return end
     count(account, total, true)
-    if is_certain(account) then account.expected = total end
+    if is_certain(account) then believe(account, total) end
 end
 
 if ARGV[1] == 'take' then return take() end

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 from urllib.parse import quote
 
 from stigg_guard.metering.holds.base import (
+    ORPHANED_FOR,
     REMEMBERED_FOR,
     STORED_FOR,
     Fence,
@@ -39,7 +40,11 @@ Refusal: TypeAlias = Literal["used", "held", "fenced"]
 _OfOnePlace: TypeAlias = Peek | Settle | GiveBack | Renew | Keep | Fence | Lift
 
 
-_TIMES: Final = {"REMEMBERED_FOR": REMEMBERED_FOR, "STORED_FOR": STORED_FOR}
+_TIMES: Final = {
+    "REMEMBERED_FOR": REMEMBERED_FOR,
+    "STORED_FOR": STORED_FOR,
+    "ORPHANED_FOR": ORPHANED_FOR,
+}
 
 
 class Call(NamedTuple):
@@ -123,7 +128,7 @@ def _call(op: _OfOnePlace, prefix: str) -> Call:
             flat = [part for pair in op.units for part in pair]
             return _named("renew", keys, op.lease, _or_nothing(op.period), *flat)
         case Keep():
-            kept = (op.units, op.mode, op.lease, op.period)
+            kept = (op.units, op.mode, op.lease, op.period, int(op.only_if_lost))
             return _named("keep", keys, op.key, _parted(*kept))
         case Fence():
             return _named("fence", keys, op.token, op.lease)

@@ -20,6 +20,7 @@ from stigg_guard.metering.holds.base import (
     Holds,
     HoldsUnavailable,
     Op,
+    Peek,
     Place,
     Renew,
 )
@@ -28,6 +29,8 @@ logger = logging.getLogger("stigg_guard")
 
 MOST_AT_ONCE: Final = 500
 """Holds of a place that one step prolongs."""
+NOWHERE: Final = Place("", None, "")
+"""Whose units nobody counts."""
 
 _Key: TypeAlias = tuple[Place, str]
 
@@ -96,6 +99,12 @@ class Renewals:
             ended, self._ended = self._ended, []
         for place, keys in _by_place(ended).items():
             self._perform(GiveBack(place=place, keys=tuple(keys)))
+        if self._is_out():
+            # Whoever asks it first when it is back tells it what it missed.
+            self._perform(Peek(place=NOWHERE))
+
+    def _is_out(self) -> bool:
+        return bool(getattr(self._store, "is_out", False))
 
     def close(self) -> None:
         """End the thread; holds that are open run out by themselves."""
@@ -145,7 +154,7 @@ class Renewals:
         while not stop.wait(self._lease / 6):
             self.renew_due()
             with self._lock:
-                if not self._entries and not self._ended:
+                if not self._entries and not self._ended and not self._is_out():
                     self._thread = None
                     return
         with self._lock:

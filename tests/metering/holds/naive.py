@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from stigg_guard.metering.holds.base import (
+    ORPHANED_FOR,
     STORED_FOR,
     Fence,
     GiveBack,
@@ -54,6 +55,14 @@ class NaiveAccount:
         return math.fsum(hold.units for hold in self.holds.values())
 
     @property
+    def waiting(self) -> float:
+        is_known = self.expected is not None
+        modes = ("stored",) if is_known else ("stored", "doubtful")
+        return math.fsum(
+            hold.units for hold in self.holds.values() if hold.mode in modes
+        )
+
+    @property
     def is_certain(self) -> bool:
         return all(hold.mode == "stored" for hold in self.holds.values())
 
@@ -66,7 +75,7 @@ class NaiveAccount:
     def pass_time(self, now: float) -> None:
         for key, hold in sorted(self.holds.items(), key=lambda item: item[1].until):
             if hold.until <= now and hold.mode == "sending":
-                hold.mode, hold.until = "doubtful", hold.until + STORED_FOR
+                hold.mode, hold.until = "doubtful", hold.until + ORPHANED_FOR
             if hold.until <= now:
                 del self.holds[key]
                 if hold.mode != "stored":
@@ -112,7 +121,7 @@ class NaiveAccount:
             return
         if is_fresh:
             self.base = min(self.base, usage + young)
-        self.base = max(self.base, usage - self.held)
+        self.base = max(self.base, usage + self.waiting - self.held)
 
     def used(self, want: Want) -> float:
         is_late = None not in (want.period, self.period) and (
@@ -182,6 +191,7 @@ class NaiveHolds:
                     account.believe(op.total, is_fresh=True)
                     if account.is_certain:
                         account.expected = op.total
+                        account.base = min(account.base, op.total)
                 return None
 
     def _take(self, op: Take, now: float) -> Taken:
@@ -251,7 +261,9 @@ def _settle(op: Settle, account: NaiveAccount, now: float) -> None:
     if op.total is not None and not account.is_known:
         account.base = op.total + math.fsum(units for units, _ in account.young)
         account.is_known = True
-    if op.total is not None and account.is_certain and not account.has_crossed:
+    if hold is None:
+        account.expected = None
+    elif op.total is not None and account.is_certain and not account.has_crossed:
         account.expected = op.total
         account.base = min(account.base, op.total)
     elif op.update == "set":
@@ -271,6 +283,8 @@ def _keep(op: Keep, account: NaiveAccount, now: float) -> bool:
         if not account.enter(op.period, None):
             return True
         hold = account.holds[op.key] = NaiveHold(0, op.mode, now)
+    elif op.only_if_lost:
+        return True
     if op.units is not None:
         hold.units = max(0, op.units)
     if op.mode in UNDER_WAY:

@@ -84,6 +84,7 @@ def steps(
             mode=st.sampled_from(["open", "sending", "stored", "doubtful"]),
             lease=leases,
             period=periods,
+            only_if_lost=st.booleans(),
         ),
         st.builds(Fence, place=places, token=st.sampled_from(TOKENS), lease=leases),
         st.builds(

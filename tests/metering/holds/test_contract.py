@@ -221,8 +221,44 @@ def test_a_settlement_makes_an_account_of_its_total(store: Store) -> None:
     store.settle("a", 2, total=5)
     store.settle("b", 2, place=OTHER)
 
-    assert store.standing() == Standing(counted=5, expected=5)
+    assert store.standing() == Standing(counted=5)
     assert store.standing(OTHER) == Standing(counted=2)
+
+
+def test_only_a_lost_hold_is_held_again(store: Store) -> None:
+    again = Keep(place=PLACE, key="a", units=1, mode="stored", only_if_lost=True)
+    store.take(want("a", 2))
+    store.perform(again)
+    assert store.standing().open == 1
+
+    store.perform(GiveBack(place=PLACE, keys=("a",)))
+    store.perform(again)
+    assert store.standing() == Standing(counted=1, held=1, expected=0, period=100)
+
+
+@pytest.mark.parametrize("mode", ["stored", "doubtful"])
+def test_what_waits_is_in_no_usage_that_the_sidecar_tells(
+    store: Store, mode: Mode
+) -> None:
+    store.perform(Keep(place=PLACE, key="row", units=1, mode=mode, period=100))
+    # Others, who are dead now, reported five.
+    store.take(want("a", usage=5, limit=100))
+    store.perform(GiveBack(place=PLACE, keys=("a",)))
+
+    assert store.standing().counted == 6
+    assert store.take(want(usage=5)).refusal == "held"
+
+
+def test_a_total_that_was_found_holds_all_that_was_doubtful(store: Store) -> None:
+    store.take(want("a", usage=5, limit=100))
+    store.perform(Keep(place=PLACE, key="a", units=1, mode="doubtful"))
+    store.take(want("b", usage=6, limit=100))
+    store.perform(GiveBack(place=PLACE, keys=("b",)))
+    store.perform(Fence(place=PLACE, token="t", lease=10))
+    store.settle("a", young_for=60)
+    store.perform(Lift(place=PLACE, token="t", total=6))
+
+    assert store.standing() == Standing(counted=6, expected=6, period=100)
 
 
 def test_what_was_used_before_an_account_was_lost_is_added(store: Store) -> None:
@@ -244,7 +280,7 @@ def test_a_settlement_of_a_later_period_begins_it(store: Store) -> None:
     store.take(want("a", 4, period=100))
     store.settle("lost", 3, period=200, total=3)
 
-    assert store.standing() == Standing(counted=3, expected=3, period=200)
+    assert store.standing() == Standing(counted=3, period=200)
 
 
 def test_a_new_period_begins_with_the_usage_that_is_told(store: Store) -> None:

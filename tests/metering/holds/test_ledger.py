@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from stigg_guard.metering.holds.base import (
+    ORPHANED_FOR,
     REMEMBERED_FOR,
     STORED_FOR,
     Fence,
@@ -68,6 +69,29 @@ def test_a_hold_that_ran_out_leaves_expected_unknown(
 
     clock.now += 30
     assert store.standing() == Standing(counted=3, period=100)
+
+
+def test_an_acknowledgement_that_comes_late_lowers_nothing(
+    store: Store, clock: Clock
+) -> None:
+    store.take(want("late", usage=3), lease=5)
+    clock.now += 6
+    store.take(want("other", usage=4))
+    store.settle("other", total=5)
+    store.settle("late", total=4)
+
+    assert store.standing() == Standing(counted=6, period=100)
+
+
+def test_the_hold_of_a_worker_that_died_waits_for_another_one(
+    store: Store, clock: Clock
+) -> None:
+    store.perform(Keep(place=PLACE, key="row", units=1, mode="sending", lease=30))
+    clock.now += 30 + ORPHANED_FOR - 1
+    assert store.standing().doubtful == 1
+
+    clock.now += 2
+    assert store.standing().held == 0
 
 
 def test_holds_run_out_in_the_order_of_their_ends(store: Store, clock: Clock) -> None:

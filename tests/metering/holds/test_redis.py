@@ -15,6 +15,7 @@ from typing import cast
 import pytest
 
 from stigg_guard.metering.holds.base import (
+    ORPHANED_FOR,
     REMEMBERED_FOR,
     STORED_FOR,
     GiveBack,
@@ -86,7 +87,10 @@ def test_keys_vanish_once_they_may_be_forgotten(
 
     store.perform(GiveBack(place=PLACE, keys=("c",)))
     store.perform(Keep(place=PLACE, key="b", units=1, mode="sending", lease=30))
-    assert 0 < _seconds_left(server) - REMEMBERED_FOR - STORED_FOR - 25 < 70
+    assert 0 < _seconds_left(server) - REMEMBERED_FOR - ORPHANED_FOR - 25 < 70
+
+    store.perform(Keep(place=PLACE, key="b", units=1, mode="doubtful"))
+    assert 0 < _seconds_left(server) - REMEMBERED_FOR - STORED_FOR < 70
 
     store.settle("b", young_for=160)
     assert 0 < _seconds_left(server) - REMEMBERED_FOR - 155 < 80
