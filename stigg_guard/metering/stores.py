@@ -11,9 +11,11 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final
 
+from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.deliverer import Deliverer
 from stigg_guard.metering.holds.base import (
     AsyncHolds,
@@ -36,6 +38,7 @@ from stigg_guard.metering.outbox.memory import MemoryOutbox
 from stigg_guard.metering.outbox.row import NewRow, Row
 from stigg_guard.metering.shutdown import end_orderly_on_sigterm
 from stigg_guard.metering.siblings import siblings
+from stigg_guard.metering.spill import Spill
 from stigg_guard.metering.terms import Terms
 from stigg_guard.metering.worker import Happened, Report, Worker, held_units, place_of
 
@@ -92,6 +95,7 @@ class Stores:
         self._looks_left = _LOOKS if self.is_instant else 0
         self._kept: dict[str, tuple[Place, float, float | None]] = {}
         self._deliverer = Deliverer(self._begin_work, self._tidy)
+        self._spill = Spill(self._put, self.wake, most=self._settings.queue_size)
 
     # What it takes to hold
 
@@ -391,19 +395,31 @@ class Stores:
         )
 
     def store(self, row: NewRow) -> None:
-        """Store a row, from a thread; waits for room in a full queue if told to."""
+        """Store a row, from a thread; waits a while for an outbox that is out or full.
+
+        In the end a row that a durable outbox does not take waits in memory for it.
+        """
         give_up = time.monotonic() + self._settings.write_timeout
         while True:
             try:
-                self.outbox.put([row])
-            except OutboxUnavailable:
-                if not self._waits_for_room(give_up):
-                    raise
+                self._put([row])
+            except OutboxUnavailable as error:
+                if not self._may_wait(give_up):
+                    self._spill_over(row, error)
+                    return
                 self.wake()
                 time.sleep(_PAUSE)
             else:
                 self._stored(row)
                 return
+
+    def _put(self, rows: Sequence[NewRow]) -> None:
+        self.outbox.put(rows)
+
+    def _spill_over(self, row: NewRow, error: OutboxUnavailable) -> None:
+        is_lost = not self.outbox.is_durable or self.outbox.is_in_transaction()
+        if is_lost or not self._spill.add(row, error):
+            raise error
 
     async def astore(self, row: NewRow) -> None:
         """Store a row, from an event loop."""
@@ -414,9 +430,10 @@ class Stores:
                     self.outbox.put([row])
                 else:
                     await asyncio.wrap_future(self.outbox.submit([row]))
-            except OutboxUnavailable:
-                if not self._waits_for_room(give_up):
-                    raise
+            except OutboxUnavailable as error:
+                if not self._may_wait(give_up):
+                    self._spill_over(row, error)
+                    return
                 self.wake()
                 await asyncio.sleep(_PAUSE)
             else:
@@ -428,8 +445,18 @@ class Stores:
         if isinstance(self.outbox, MemoryOutbox):
             self.outbox.put([row])
         else:
-            self.outbox.submit([row])
+            self.outbox.submit([row]).add_done_callback(
+                lambda done: self._submitted(row, done)
+            )
         self._stored(row)
+
+    def _submitted(self, row: NewRow, done: Future[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, OutboxUnavailable):
+            try:
+                self._spill_over(row, error)
+            except OutboxUnavailable:
+                self._happened("dropped", row.measurement, str(error))
 
     def _stored(self, row: NewRow) -> None:
         if row.is_held and not self.follows_transactions:
@@ -437,9 +464,12 @@ class Stores:
         if row.state == "pending":
             self.wake()
 
-    def _waits_for_room(self, give_up: float) -> bool:
-        is_queue = not self.outbox.is_durable
-        waits = is_queue and self._settings.on_queue_full == "wait"
+    def _may_wait(self, give_up: float) -> bool:
+        """Whether to try again: what was stored all the same is not stored twice."""
+        if self.outbox.is_durable:
+            waits = not len(self._spill) and not self.outbox.is_in_transaction()
+        else:
+            waits = self._settings.on_queue_full == "wait"
         return waits and time.monotonic() < give_up
 
     # The end
@@ -449,6 +479,9 @@ class Stores:
         if self._outbox is not None:
             self._drain(self._outbox)
             self._deliverer.stop()
+            for row in self._spill.end():
+                cause = f"{row.error or 'not sent yet'}; the process ends"
+                self._happened("dropped", row.measurement, cause)
             if self._outbox.is_durable:
                 self._outbox.close()
                 self._has_started = self._has_begun = self._has_restored = False
@@ -470,6 +503,7 @@ class Stores:
         if not self._deliverer.is_running and outbox.is_durable:
             return
         timeout = self._settings.drain_timeout
+        self._spill.flush()
         try:
             empty = self._deliverer.drain(timeout, lambda: _is_empty(outbox))
             if not empty and not outbox.is_durable:
@@ -477,7 +511,7 @@ class Stores:
                     cause = f"{row.error or 'not sent yet'}; the process ends"
                     self._happened("dropped", row.measurement, cause)
                     outbox.discard([row.id])
-        except OutboxUnavailable as error:
+        except (OutboxUnavailable, ConfigurationError) as error:
             _logger.warning("The outbox was not drained: %s", error)
 
 

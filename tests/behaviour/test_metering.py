@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
+from pathlib import Path
 
 import pytest
 
 from sidecar_client.local import LocalSidecar
+from stigg_guard import Guard, Subject
 from tests.behaviour.client import BehaviourClient
 from tests.behaviour.conftest import Build
-from tests.behaviour.routes import AT_LIMIT, WITHIN
+from tests.behaviour.routes import AT_LIMIT, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 
 
@@ -213,3 +216,20 @@ def test_usage_that_cannot_be_reported_is_logged_and_the_response_leaves(
         assert client.post("/templates", WITHIN).status == 200
     assert "Usage was not acknowledged: feature feature-01-templates" in caplog.text
     assert WITHIN in caplog.text
+
+
+def test_usage_from_before_a_restart_is_sent_with_the_first_request_of_any_kind(
+    build: Build, sidecar: LocalSidecar, tmp_path: Path
+) -> None:
+    outbox = str(tmp_path / "outbox.db")
+    before = Guard(target="127.0.0.1:1", outbox=outbox, outbox_worker=False)
+    assert before.report(Subject(WITHIN), TEMPLATES) == "stored"
+    before.close()
+
+    client = build(target=sidecar.target, timeout=5, write_timeout=5, outbox=outbox)
+    assert client.get("/plain", WITHIN).status == 200
+
+    give_up = time.monotonic() + 10
+    while used(sidecar, WITHIN) != 4:
+        assert time.monotonic() < give_up, "it was not delivered"
+        time.sleep(0.01)

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from stigg_guard import AccessDenied, Guard, Happening, Subject
+from stigg_guard.asgi import StiggGuardMiddleware
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.metering.outbox.row import NewRow, PutOff, Row
 from stigg_guard.metering.worker import Worker
 from tests.counting_sidecar import CountingSidecar, counting_sidecar
+from tests.redis_server import RedisServer
 
 CUSTOMER = Subject("customer-1")
 FEATURE = "feature-1"
@@ -510,3 +514,61 @@ def test_a_new_total_does_not_overtake_changes_that_wait(
     assert guard.report(CUSTOMER, FEATURE, 1, update="set") == "stored"
     deliver(guard)
     assert sidecar.total() == 1
+
+
+def test_usage_from_before_a_restart_is_sent_once_the_server_has_started(
+    make: Make, sidecar: CountingSidecar
+) -> None:
+    sidecar.stop()
+    use(make())
+    sidecar.start()
+
+    guard = make(outbox_worker=True)
+    app: Any = StiggGuardMiddleware(Starlette(), guard=guard.aio)
+    with TestClient(app):
+        _wait_for(lambda: sidecar.total() == 1)
+
+
+def test_an_outbox_that_cannot_be_opened_is_told_of_once_at_the_start(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = make(outbox=str(tmp_path / "missing" / "outbox.db"), outbox_worker=True)
+    for _ in range(2):
+        guard.begin()
+    _wait_for(lambda: caplog.records)
+    (record,) = caplog.records
+    assert "missing" in record.getMessage()
+    assert record.levelname == "ERROR"
+
+
+def test_usage_waits_in_memory_for_an_outbox_that_is_out(
+    make: Make, sidecar: CountingSidecar, tmp_path: Path, caplog: Any
+) -> None:
+    redis = RedisServer(tmp_path)
+    redis.start()
+    guard = make(outbox=redis.url, outbox_worker=True, write_timeout=0.5)
+    use(guard)
+    redis.kill()
+    sidecar.stop()
+    assert guard.report(CUSTOMER, FEATURE) == "stored"
+    assert "Usage waits in memory and is at risk" in caplog.text
+
+    redis.start()
+    sidecar.start()
+    _wait_for(lambda: sidecar.total() == 2)
+    redis.stop()
+
+
+def test_usage_that_no_outbox_took_is_told_of_when_the_process_ends(
+    make: Make, sidecar: CountingSidecar, tmp_path: Path, caplog: Any
+) -> None:
+    redis = RedisServer(tmp_path)
+    redis.start()
+    guard = make(outbox=redis.url, write_timeout=0.2)
+    use(guard)
+    redis.kill()
+    sidecar.stop()
+    use(guard)
+    guard.close()
+    assert "Usage was lost: feature feature-1, delta 1" in caplog.text
+    assert guard.counts["dropped"] == 1

@@ -168,8 +168,9 @@ class Account:
             self.is_known = True
         self._acknowledge(op, is_late=hold is LOST)
         self._busy(now)
-        if used > 0 and op.young_for > 0:
-            self._busy(self._young.add(used, op.young_for, now))
+        young = max(0.0, used) + self._make_up(op)
+        if young > 0 and op.young_for > 0:
+            self._busy(self._young.add(young, op.young_for, now))
 
     def give_back(self, op: GiveBack, now: float) -> None:
         """End holds that used nothing."""
@@ -282,6 +283,14 @@ class Account:
             self.expected = None
         elif self.expected is not None:
             self.expected += op.units
+
+    def _make_up(self, op: Settle) -> float:
+        """Count what the total shows and nobody told us; how much that is."""
+        if op.total is None or self.expected is not None:
+            return 0.0
+        missing = max(0.0, op.total + self._waiting - self.counted)
+        self.counted += missing
+        return missing
 
     @property
     def _waiting(self) -> float:

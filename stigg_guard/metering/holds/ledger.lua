@@ -253,10 +253,15 @@ local function is_of_now(account, period)
     return true
 end
 
+-- Units that may be missing in the sidecar's usage, and in ours perhaps too.
+local function waiting_units(account)
+    local doubtful = account.expected == nil and account.doubtful_units or 0
+    return account.stored_units + doubtful
+end
+
 local function count(account, usage, is_fresh)
     local before = account.counted
-    local least = usage + account.stored_units
-    if account.expected == nil then least = least + account.doubtful_units end
+    local least = usage + waiting_units(account)
     local most = usage + account.held + young_units(account)
     if account.known then
         if is_fresh then account.counted = math.min(account.counted, most) end
@@ -438,10 +443,14 @@ local function settle(account, key)
     elseif account.expected then
         account.expected = account.expected + units
     end
-    busy(account)
-    if really_used > 0 and young_for > 0 then
-        rejuvenate(account, really_used, young_for)
+    local missing = 0
+    if total and account.expected == nil then
+        missing = math.max(0, total + waiting_units(account) - account.counted)
+        account.counted = account.counted + missing
     end
+    busy(account)
+    local young = math.max(0, really_used) + missing
+    if young > 0 and young_for > 0 then rejuvenate(account, young, young_for) end
 end
 
 local function give_back(account)

@@ -270,9 +270,15 @@ def _settle(op: Settle, account: NaiveAccount, now: float) -> None:
         account.expected = None
     elif account.expected is not None:
         account.expected += op.units
-    if used > 0 and op.young_for > 0:
+    missing = 0.0
+    if op.total is not None and account.expected is None:
+        told = op.total + account.waiting - account.held
+        missing = max(0.0, told - account.base)
+        account.base += missing
+    young = max(0, used) + missing
+    if young > 0 and op.young_for > 0:
         width = op.young_for / 16
-        account.young.append((used, (math.floor(now / width) + 17) * width))
+        account.young.append((young, (math.floor(now / width) + 17) * width))
 
 
 def _keep(op: Keep, account: NaiveAccount, now: float) -> bool:

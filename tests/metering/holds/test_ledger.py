@@ -83,6 +83,20 @@ def test_an_acknowledgement_that_comes_late_lowers_nothing(
     assert store.standing() == Standing(counted=6, period=100)
 
 
+def test_a_total_shows_what_others_settled_and_never_told(
+    store: Store, clock: Clock
+) -> None:
+    store.take(want("dead", 2, usage=0), lease=5)
+    store.take(want("a", usage=0), want("b", usage=0))
+    clock.now += 6
+    store.settle("a", total=3)
+    store.settle("b", total=4)
+
+    # The answer is older than what was acknowledged.
+    assert store.take(want(units=3, usage=0)).refusal == "used"
+    assert store.take(want(units=2, usage=0)).granted
+
+
 def test_the_hold_of_a_worker_that_died_waits_for_another_one(
     store: Store, clock: Clock
 ) -> None:
