@@ -233,9 +233,12 @@ def is_exempt(view: object, method: str | None = None) -> bool:
     if getattr(view, EXEMPT, False):
         return True
     owner = getattr(view, "view_class", None)  # as Django and Flask name it
+    actions: Mapping[str, str] = getattr(view, "actions", None) or {}
+    if actions:  # of a viewset of Django REST framework
+        owner = getattr(view, "cls", None)
     if owner is None or method is None:
         return False
-    handler = getattr(owner, method.lower(), None)
+    handler = getattr(owner, actions.get(method.lower(), method.lower()), None)
     if handler is None and method == "HEAD":
         handler = getattr(owner, "get", None)
     return bool(getattr(handler, EXEMPT, False))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asgiref.sync import markcoroutinefunction
+from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -19,6 +19,7 @@ from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.entitled import entitlements_from
 from stigg_guard_django.guards import is_async
+from stigg_guard_django.placement import is_api_view
 from stigg_guard_django.routes import route_name
 from stigg_guard_django.settling import asettle, settle
 from stigg_guard_django.visit import aanswer, answer, visit_of
@@ -91,6 +92,10 @@ class StiggGuardMiddleware:
         visit_of(request).arguments = called_with[-1]
         guard, specs = project_guards().sync, _rules_of(request, view)
         guard.start((*specs, *specs_of(view)))  # outside of the view's transaction
+        if specs and is_api_view(getattr(view, "cls", None)):
+            refused = _authenticate(request, view, *called_with)
+            if refused is not None:
+                return refused
         try:
             if specs:
                 guard.admit(specs, visit_of(request))
@@ -104,12 +109,28 @@ class StiggGuardMiddleware:
         visit_of(request).arguments = called_with[-1]
         guard, specs = project_guards().aio, _rules_of(request, view)
         await guard.start((*specs, *specs_of(view)))
+        if specs and is_api_view(getattr(view, "cls", None)):
+            refused = await _aauthenticate(request, view, *called_with)
+            if refused is not None:
+                return refused
         try:
             if specs:
                 await guard.admit(specs, visit_of(request))
         except AccessDenied as error:
             return await aanswer(request, error)
         return None
+
+
+def _authenticate(
+    request: HttpRequest, view: Callable[..., Any], *called_with: Any
+) -> HttpResponseBase | None:
+    """Make the user of an API known to rules, or answer wrong credentials."""
+    from stigg_guard_django.drf.authentication import authenticate
+
+    return authenticate(request, view, *called_with)
+
+
+_aauthenticate = sync_to_async(_authenticate, thread_sensitive=True)
 
 
 def _rules_of(request: HttpRequest, view: Callable[..., Any]) -> tuple[ViewSpec, ...]:

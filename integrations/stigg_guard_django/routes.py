@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.exceptions import Resolver404
@@ -18,6 +18,7 @@ from stigg_guard import specs_of
 from stigg_guard.decorators import is_exempt
 from stigg_guard.routing import (
     ANY,
+    Asked,
     Endpoint,
     GuardedRoute,
     Handler,
@@ -27,7 +28,12 @@ from stigg_guard.routing import (
 )
 from stigg_guard.rules import RouteName, Rule, example
 from stigg_guard.view import ViewSpec
+from stigg_guard.wording import words_of
 from stigg_guard_django.apps import project_guards
+from stigg_guard_django.placement import is_api_view
+
+if TYPE_CHECKING:
+    from stigg_guard_django.drf.operations import Sourced
 
 HANDLERS: Final = (
     *("dispatch", "get", "post", "put", "patch", "delete", "head", "options", "trace"),
@@ -69,6 +75,7 @@ class Route:
         return (
             *specs_of(self.view),
             *(spec for method in methods for spec in specs_of(method)),
+            *(need.spec for name in self.actions for need in self._in_api(name)),
         )
 
     @property
@@ -82,10 +89,21 @@ class Route:
             for method, name in self.actions.items()
         }
 
+    def _in_api(self, method: str) -> tuple[Sourced, ...]:
+        """What a method needs in an API of Django REST framework."""
+        if not is_api_view(self.owner):
+            return ()
+        from stigg_guard_django.drf.operations import needs_of_view
+
+        return needs_of_view(self.view, method)
+
     def _handler(self, method: Any, name: str) -> Handler:
         dispatch = getattr(self.owner, "dispatch", None)
+        in_api = [
+            Asked(words_of(need.spec), need.source) for need in self._in_api(name)
+        ]
         return Handler(
-            asked=asked_of(self.view, dispatch, method),
+            asked=tuple(in_api) or asked_of(self.view, dispatch, method),
             is_exempt=is_exempt(self.view, name),
         )
 

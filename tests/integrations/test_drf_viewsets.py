@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
+from django.test import override_settings
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.permissions import IsAuthenticated
@@ -14,7 +16,7 @@ from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
 from sidecar_client.local import LocalSidecar
-from stigg_guard import ConfigurationError
+from stigg_guard import ConfigurationError, guard_exempt
 from stigg_guard_django.drf import (
     GuardedViewSetMixin,
     meters,
@@ -155,3 +157,29 @@ def test_what_is_no_requirement_is_refused(need: Any) -> None:
 def test_view_that_is_no_viewset_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"is no viewset; decorate its meth"):
         derived("Wrong", APIView, "get")
+
+
+def test_exempt_action_is_not_asked_about_by_rules(sidecar: LocalSidecar) -> None:
+    class Set(viewsets.ViewSet):
+        authentication_classes = (Tokens,)
+
+        @guard_exempt
+        def list(self, request: Request) -> Response:
+            return Response([])
+
+        def create(self, request: Request) -> Response:
+            return Response()
+
+    rules = [{"path": "/t/*", "feature": DOMAIN}]
+    with api({}, urls=routed(t=Set), target=sidecar.target, rules=rules):
+        assert client(AT_LIMIT).get("/t/").status_code == 200
+        assert client(AT_LIMIT).head("/t/").status_code == 200
+        assert client(AT_LIMIT).post("/t/").status_code == 402
+
+
+def test_guards_of_a_viewset_are_seen_by_the_checks() -> None:
+    with (
+        api({}, urls=routed(t=Templates)),
+        override_settings(MIDDLEWARE=()),
+    ):
+        assert "stigg_guard.E003" in [message.id for message in run_checks()]

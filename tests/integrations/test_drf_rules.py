@@ -1,0 +1,83 @@
+"""Rules for the paths of an API: they know the user whom its views authenticate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import AsyncClient
+from rest_framework import viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from sidecar_client.local import LocalSidecar
+from stigg_guard_django.drf import meters_usage, requires_feature
+from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
+from tests.behaviour.usage import used
+from tests.integrations.drf_site import Api, Tokens, api, client
+
+RULES = [{"path": "/api/*", "feature": DOMAIN}]
+
+
+class Domains(Api):
+    def get(self, request: Request) -> Response:
+        return Response("domains")
+
+    @requires_feature(DOMAIN)
+    @meters_usage(TEMPLATES)
+    def post(self, request: Request) -> Response:
+        return Response(status=201)
+
+
+class Set(viewsets.ViewSet):
+    authentication_classes = (Tokens,)
+
+    def get_authenticators(self) -> Any:
+        assert self.action_map["get"] == "list"
+        return super().get_authenticators()
+
+    def list(self, request: Request) -> Response:
+        return Response(self.action)
+
+
+SETS: Any = Set
+VIEWS = {"api/domains/": Domains.as_view(), "api/set/": SETS.as_view({"get": "list"})}
+
+
+def test_rule_knows_the_apis_user(sidecar: LocalSidecar) -> None:
+    with api(VIEWS, target=sidecar.target, rules=RULES):
+        for path in ("/api/domains/", "/api/set/"):
+            assert client(WITHIN).get(path).status_code == 200
+            denied = client(AT_LIMIT).get(path)
+            assert denied.status_code == 402
+            assert denied.headers["Content-Type"] == "application/problem+json"
+
+
+def test_rule_leaves_nobody_and_wrong_credentials_apart(sidecar: LocalSidecar) -> None:
+    with api(VIEWS, target=sidecar.target, rules=RULES):
+        assert client().get("/api/domains/").json()["reason"] == "NO_CUSTOMER"
+        wrong = client("wrong").get("/api/domains/")
+    assert wrong.status_code == 401
+    assert wrong.json() == {"detail": "No such token."}
+    assert wrong.headers["WWW-Authenticate"] == "Token"
+    assert not sidecar.calls
+
+
+def test_rule_and_decorators_ask_once(sidecar: LocalSidecar) -> None:
+    with api(VIEWS, target=sidecar.target, rules=RULES):
+        assert client(WITHIN).post("/api/domains/").status_code == 201
+    assert sidecar.calls["GetEntitlement"] == 2  # of two features
+    assert used(sidecar, WITHIN) == 4
+
+
+@pytest.mark.parametrize(("token", "status"), [(WITHIN, 200), (AT_LIMIT, 402)])
+async def test_rule_knows_the_apis_user_under_asgi(
+    sidecar: LocalSidecar, token: str, status: int
+) -> None:
+    headers: Any = {"authorization": f"Token {token}"}
+    with api(VIEWS, target=sidecar.target, rules=RULES):
+        response = await AsyncClient().get("/api/domains/", headers=headers)
+        wrong: Any = {"authorization": "Token wrong"}
+        refused = await AsyncClient().get("/api/domains/", headers=wrong)
+    assert response.status_code == status
+    assert refused.status_code == 401
