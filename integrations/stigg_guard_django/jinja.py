@@ -12,7 +12,8 @@ from jinja2 import Environment, pass_context
 from jinja2.ext import Extension
 from jinja2.runtime import Context
 
-from stigg_guard_django.shown import ShownEntitlement, of_context, shown
+from stigg_guard.shown import ShownEntitlement, shown
+from stigg_guard_django.shown import of_context
 
 
 class StiggGuardExtension(Extension):

@@ -1,65 +1,17 @@
-"""An entitlement as templates show it, and how they come to it.
+"""How Django's templates come to the entitlements of their request.
 
-The tags of Django's templates are in `templatetags`, those of Jinja in `jinja`.
+The tags of Django's templates are in `templatetags`, those of Jinja in `jinja`; what
+they show is a `stigg_guard.shown.ShownEntitlement`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from math import isinf
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
-from stigg_guard import Decision
 from stigg_guard_django.entitled import RequestEntitlements, entitlements_from
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownEntitlement:
-    """One feature of a customer; true where there is access.
-
-    Numbers that have no end are None, and `is_unlimited` is true then. `reason` says
-    why there is no access, such as `REQUESTED_USAGE_EXCEEDING_LIMIT`.
-    """
-
-    feature_id: str
-    has_access: bool
-    reason: str | None = None
-    value: float | None = None
-    limit: float | None = None
-    used: float | None = None
-    remaining: float | None = None
-    is_unlimited: bool = False
-    resets_at: datetime | None = None
-    enum_values: tuple[str, ...] = ()
-    is_fallback: bool = False
-
-    def __bool__(self) -> bool:
-        return self.has_access
-
-
-def shown(found: RequestEntitlements, feature_id: str) -> ShownEntitlement:
-    """A feature as templates show it."""
-    entitlements = found.entitlements
-    decision = entitlements.decision(feature_id)
-    entitlement = decision.entitlement
-    value = _number(entitlements.value(feature_id))
-    return ShownEntitlement(
-        feature_id=feature_id,
-        has_access=decision.allowed,
-        reason=_reason(decision),
-        value=value,
-        limit=None if entitlement is None else _number(entitlement.usage_limit),
-        used=None if entitlement is None else _number(entitlement.current_usage),
-        remaining=_number(entitlements.remaining(feature_id)),
-        is_unlimited=isinf(entitlements.value(feature_id)),
-        resets_at=None if entitlement is None else entitlement.resets_at,
-        enum_values=entitlements.enum_values(feature_id),
-        is_fallback=decision.is_fallback,
-    )
 
 
 def of_context(context: Any, owner: str) -> RequestEntitlements:
@@ -78,14 +30,3 @@ def of_context(context: Any, owner: str) -> RequestEntitlements:
             f'{owner} finds {request!r} as "request"; name another variable otherwise.'
         )
     return entitlements_from(request)
-
-
-def _reason(decision: Decision) -> str | None:
-    return None if decision.reason is None else decision.reason.value
-
-
-def _number(found: float | None) -> float | int | None:
-    """A number as people write it: 6, not 6.0; None where it is infinite."""
-    if found is None or isinf(found):
-        return None
-    return int(found) if found == int(found) else found

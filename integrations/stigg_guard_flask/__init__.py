@@ -15,6 +15,7 @@ from stigg_guard_flask.blueprints import guard_blueprint, guard_exempt  # noqa: 
 from stigg_guard_flask.denied import DeniedRequest, PaymentRequired  # noqa: E402
 from stigg_guard_flask.extension import StiggGuard  # noqa: E402
 from stigg_guard_flask.requests import guard_from, usage_from  # noqa: E402
+from stigg_guard_flask.templating import entitlements_from  # noqa: E402
 from stigg_guard_flask.views import (  # noqa: E402
     meters_usage,
     requires_all,
@@ -27,6 +28,7 @@ __all__ = [
     "DeniedRequest",
     "PaymentRequired",
     "StiggGuard",
+    "entitlements_from",
     "guard_blueprint",
     "guard_exempt",
     "guard_from",

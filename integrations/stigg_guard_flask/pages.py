@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from flask import Response, current_app, render_template, request
+from jinja2 import TemplateNotFound
 
 from stigg_guard.denial import HTML_TYPE, Denial
 from stigg_guard.errors import AccessDenied
@@ -29,7 +30,7 @@ def response_of(guard: Guard, error: AccessDenied, status: int | None) -> Respon
     denial = guard.denial(error, accept=accept, back=_way_back())
     body = denial.body
     if body and denial.headers.get("Content-Type") == HTML_TYPE:
-        body = _rendered(denial, error).encode()
+        body = _rendered(denial, error)
     response = current_app.response_class(
         body, status=denial.status, headers=dict(denial.headers)
     )
@@ -40,11 +41,19 @@ def response_of(guard: Guard, error: AccessDenied, status: int | None) -> Respon
     return response
 
 
-def _rendered(denial: Denial, error: AccessDenied) -> str:
+def _rendered(denial: Denial, error: AccessDenied) -> bytes:
     is_fragment = _is_htmx() and not _is_for_a_whole_page()
-    name = denial.template or (FRAGMENT if is_fragment else PAGE)
     about = {"decision": error.decision, "problem": denial.problem}
-    return render_template(name, is_fragment=is_fragment, **about)
+    if denial.template is not None:
+        text = render_template(denial.template, is_fragment=is_fragment, **about)
+        return text.encode()
+    name = FRAGMENT if is_fragment else PAGE
+    try:
+        return render_template(name, is_fragment=is_fragment, **about).encode()
+    except TemplateNotFound as missing:
+        if missing.name != name:
+            raise
+        return denial.body  # the application has replaced the loader that finds ours
 
 
 def _is_htmx() -> bool:

@@ -40,6 +40,7 @@ SHARED = {
                 "DeniedRequest",
                 "PaymentRequired",
                 "StiggGuard",
+                "entitlements_from",
                 "guard_blueprint",
                 "signals",
             },

@@ -13,8 +13,9 @@ from django.template.base import FilterExpression, NodeList, Parser, Token
 from django.template.context import Context
 from django.utils.safestring import SafeString
 
+from stigg_guard.shown import ShownEntitlement, shown
 from stigg_guard_django.entitled import RequestEntitlements, entitlements_from
-from stigg_guard_django.shown import ShownEntitlement, of_context, shown
+from stigg_guard_django.shown import of_context
 
 register = template.Library()
 
