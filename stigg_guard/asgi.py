@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from stigg_guard.denial import Denial
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.exchange import (
     KEY,
@@ -122,6 +123,10 @@ class StiggGuardMiddleware:
         """Whether the view of this request is exempt from the rules."""
         return False
 
+    async def denial(self, error: AccessDenied, scope: Scope) -> Denial:
+        """The answer to a denied request, where no function makes it."""
+        return self.guard.denial(error, accept=header(scope, b"accept"))
+
     def owned_guards(self) -> Iterable[AsyncGuard]:
         """The guards that end with this application: not one that was given."""
         return (self.guard,) if self._owns_guard else ()
@@ -169,6 +174,7 @@ class StiggGuardMiddleware:
                 is_preflight=method == "OPTIONS"
                 and header(scope, b"access-control-request-method") is not None,
             ),
+            self.denial,
         )
         scope[KEY] = exchange
         return exchange

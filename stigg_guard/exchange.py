@@ -37,6 +37,7 @@ POLICY_VIOLATION: Final = 1008
 class Exchange:
     """One request or WebSocket on its way through: its guard and what it knows.
 
+    `make_denial` makes the answer to a denied request that no function answers.
     `has_started` once the response began, `is_open` while a WebSocket is accepted,
     `is_gone` once the client is known to have left. `left` are the bytes of a streamed
     body that are still to be sent, infinite where nobody knows.
@@ -44,6 +45,7 @@ class Exchange:
 
     guard: AsyncGuard
     scope: RequestScope
+    make_denial: Callable[[AccessDenied, Scope], Awaitable[Denial]]
     has_started: bool = False
     is_open: bool = False
     is_gone: bool = False
@@ -149,7 +151,7 @@ class Exchange:
             response = wanted(self.scope.request, error.decision)
             await _own_response(response)(scope, receive, send)
             return
-        denial = self.guard.denial(error, accept=header(scope, b"accept"))
+        denial = await self.make_denial(error, scope)
         await _send_denial(denial, error, scope, send)
 
     def _heading_send(self, send: Send) -> Send:

@@ -28,17 +28,26 @@ small {{ display: block; margin-top: 2rem; opacity: .7; }}
 </head>
 <body>
 <main>
-<h1>{title}</h1>
-<p>{detail}</p>
-{usage}{link}<small>{status} {reason}</small>
-</main>
+{fragment}</main>
 </body>
 </html>
 """
 
 
+_FRAGMENT: Final = """<h1>{title}</h1>
+<p>{detail}</p>
+{usage}{link}<small>{status} {reason}</small>
+"""
+
+
 def page(problem: Mapping[str, object]) -> str:
     """A plain page for people, from a problem document."""
+    title = escape(str(problem["title"]))
+    return _PAGE.format(title=title, fragment=fragment(problem))
+
+
+def fragment(problem: Mapping[str, object]) -> str:
+    """The part of that page which says why, for those who asked for a part."""
     usage = link = ""
     if "usage_limit" in problem:
         used, limit = (
@@ -49,7 +58,7 @@ def page(problem: Mapping[str, object]) -> str:
     if "upgrade_url" in problem:
         url = escape(str(problem["upgrade_url"]))
         link = f'<p><a href="{url}">See the plans</a></p>\n'
-    return _PAGE.format(
+    return _FRAGMENT.format(
         title=escape(str(problem["title"])),
         detail=escape(str(problem["detail"])),
         usage=usage,

@@ -17,6 +17,7 @@ from stigg_guard_starlette.endpoints import (  # noqa: E402  # says what is miss
     requires_feature,
 )
 from stigg_guard_starlette.entitlements import entitlements_from  # noqa: E402
+from stigg_guard_starlette.handlers import install_handlers  # noqa: E402
 from stigg_guard_starlette.lifespan import guard_lifespan  # noqa: E402
 from stigg_guard_starlette.middleware import (  # noqa: E402
     StiggGuardMiddleware,
@@ -31,6 +32,7 @@ __all__ = [
     "guard_exempt",
     "guard_from",
     "guard_lifespan",
+    "install_handlers",
     "meters_usage",
     "requires_all",
     "requires_any",

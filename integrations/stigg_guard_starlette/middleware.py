@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from starlette.middleware.cors import CORSMiddleware
@@ -17,11 +17,16 @@ from starlette.types import Scope
 
 from stigg_guard import asgi, exchange
 from stigg_guard.decorators import is_exempt
-from stigg_guard.errors import AccessDenied
-from stigg_guard.guard import AsyncGuard
+from stigg_guard.denial import Denial
+from stigg_guard.errors import AccessDenied, ConfigurationError
+from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.rules import Rule
 from stigg_guard.steps import Usage
+from stigg_guard.view import CustomerResolver
+from stigg_guard_starlette.handlers import answered, has_own
 from stigg_guard_starlette.mounted import candidates, guards_below
-from stigg_guard_starlette.placement import check_routes
+from stigg_guard_starlette.pages import check_templates, denial_of
+from stigg_guard_starlette.placement import check_routes, specs_below
 
 _logger = logging.getLogger("stigg_guard")
 
@@ -55,17 +60,9 @@ def exchange_of(request: HTTPConnection) -> exchange.Exchange:
     """
     found = exchange.exchange_of(request.scope)
     handlers, _ = request.scope.get(_HANDLERS, ({}, {}))
-    if AccessDenied not in handlers and not any(
-        base in handlers for base in AccessDenied.__mro__
-    ):
-        handlers[AccessDenied] = _answer
+    if not has_own(handlers):
+        handlers[AccessDenied] = answered
     return found
-
-
-async def _answer(request: HTTPConnection, error: AccessDenied) -> asgi.ASGIApp:
-    found = exchange.exchange_of(request.scope)
-    found.scope.request = found.scope.request or request
-    return functools.partial(found.answer, error)
 
 
 class StiggGuardMiddleware(asgi.StiggGuardMiddleware):
@@ -75,13 +72,41 @@ class StiggGuardMiddleware(asgi.StiggGuardMiddleware):
     guarded endpoints the endpoint's own `Request` or `WebSocket`.
     """
 
+    def __init__(
+        self,
+        app: asgi.ASGIApp,
+        /,
+        *,
+        templates: Any = None,
+        guard: Guard | AsyncGuard | None = None,
+        rules: Iterable[Rule | Mapping[str, Any]] = (),
+        customer: CustomerResolver | str | None = None,
+        **settings: object,
+    ) -> None:
+        """Take the settings, or a guard, and the application's `Jinja2Templates`."""
+        if templates is not None and not hasattr(templates, "TemplateResponse"):
+            raise ConfigurationError(
+                f"StiggGuardMiddleware(templates=...) is {templates!r}; give it the"
+                ' application\'s templates: Jinja2Templates("templates").'
+            )
+        self._templates = templates
+        super().__init__(app, guard=guard, rules=rules, customer=customer, **settings)
+
+    async def denial(self, error: AccessDenied, scope: asgi.Scope) -> Denial:
+        """The answer to a denied request: for browsers and HTMX a template."""
+        return await denial_of(self.guard, error, scope, self._templates)
+
     def connection(self, scope: asgi.Scope) -> HTTPConnection:
         """What the user's functions get for a request that no endpoint has seen yet."""
         return HTTPConnection(scope)
 
     def check(self) -> None:
         """Raise `ConfigurationError` for a guard that guards nothing in its place."""
-        check_routes(_routes_of(self.app))
+        routes = _routes_of(self.app)
+        check_routes(routes)
+        specs = [*specs_below(routes), *(rule.spec for rule in self.rules)]
+        answers = [spec.on_denied for spec in specs]
+        check_templates([*answers, self.guard.settings.on_denied], self._templates)
         if self._rules and any(
             isinstance(app, CORSMiddleware) for app in _inside(self.app)
         ):

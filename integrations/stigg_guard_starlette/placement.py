@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from starlette.routing import BaseRoute
 
-from stigg_guard.decorators import Decorators
+from stigg_guard.decorators import Decorators, specs_of
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.view import ViewSpec
 from stigg_guard_starlette.mounted import routes_below
@@ -109,6 +109,16 @@ _NO_DEPENDENCY: Final = (
 
 def _named(endpoint: Any) -> str:
     return f"{endpoint.__module__}.{endpoint.__qualname__}"
+
+
+def specs_below(routes: Iterable[BaseRoute]) -> Iterator[ViewSpec]:
+    """What the guards of all routes ask, at endpoints, their methods, dependencies."""
+    for route in routes_below(routes):
+        endpoint = getattr(route, "endpoint", None)
+        methods = vars(endpoint).values() if inspect.isclass(endpoint) else ()
+        calls = calls_of(getattr(route, "dependant", None))
+        for guarded in (endpoint, *methods, *calls):
+            yield from specs_of(guarded)
 
 
 def calls_of(dependant: Any) -> Iterator[Any]:

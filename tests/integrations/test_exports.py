@@ -47,7 +47,12 @@ SHARED = {
         ),
         (
             "stigg_guard_starlette",
-            {"StiggGuardMiddleware", "entitlements_from", "guard_lifespan"},
+            {
+                "StiggGuardMiddleware",
+                "entitlements_from",
+                "guard_lifespan",
+                "install_handlers",
+            },
         ),
     ],
 )

@@ -1,0 +1,62 @@
+"""How an application answers `AccessDenied` that was raised without the middleware.
+
+The middleware answers what reaches it; what it says is `stigg_guard.exchange`'s.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp
+
+from stigg_guard.errors import AccessDenied
+from stigg_guard.exchange import KEY, Exchange
+from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.steps import RequestScope
+from stigg_guard_starlette.pages import denial_of
+
+
+def install_handlers(
+    app: Starlette, *, guard: Guard | AsyncGuard | None = None, templates: Any = None
+) -> None:
+    """Have the application answer `AccessDenied` wherever it comes from.
+
+    Needed where no `StiggGuardMiddleware` stands around it, as when only
+    `guard.require(...)` is used, and by mounted applications, which would answer 500
+    before a denial reaches the middleware around them. `guard` says how denials look;
+    a request that passed through the middleware is answered as that says. A handler of
+    the application's own wins, whether it comes first or later.
+    """
+    if not has_own(app.exception_handlers):
+        own = AsyncGuard() if guard is None else guard.aio
+        handler: Any = partial(_answered, own, templates)
+        app.add_exception_handler(AccessDenied, handler)
+
+
+def has_own(handlers: Any) -> bool:
+    """Whether there is a handler for denials already."""
+    return any(base in handlers for base in AccessDenied.__mro__)
+
+
+async def answered(request: HTTPConnection, error: AccessDenied) -> ASGIApp:
+    """The answer of a request that passed through the middleware."""
+    found: Exchange = request.scope[KEY]
+    found.scope.request = found.scope.request or request
+    return partial(found.answer, error)
+
+
+async def _answered(
+    guard: AsyncGuard, templates: Any, request: HTTPConnection, error: Exception
+) -> ASGIApp:
+    assert isinstance(error, AccessDenied)
+    if KEY in request.scope:
+        return await answered(request, error)
+    exchange = Exchange(
+        guard,
+        RequestScope(request=request),
+        lambda denied, scope: denial_of(guard, denied, scope, templates),
+    )
+    return partial(exchange.answer, error)
