@@ -40,12 +40,20 @@ def decorated(target: T, fresh: Fresh) -> T:
         kind: Any = target
         is_case = issubclass(kind, unittest.TestCase)
         return cast("T", (_test_case if is_case else _plain_class)(kind, fresh))
-    if isinstance(target, staticmethod | classmethod) or not callable(target):
+    return cast("T", _method(target, fresh))
+
+
+def _method(found: Any, fresh: Fresh) -> Any:
+    """A function, or what @staticmethod or @classmethod made of one."""
+    for kind in (staticmethod, classmethod):
+        if type(found) is kind:
+            return kind(_function(found.__func__, fresh))
+    if not callable(found):
         raise TypeError(
-            f"override_entitlements stands on {target!r}; put it on a function or on a"
-            " class of tests, below @staticmethod and @classmethod."
+            f"override_entitlements stands on {found!r}; put it on a function or on a"
+            " class of tests."
         )
-    return cast("T", _function(target, fresh))
+    return _function(found, fresh)
 
 
 def _function(function: Callable[..., Any], fresh: Fresh) -> Callable[..., Any]:
@@ -74,14 +82,14 @@ def _function(function: Callable[..., Any], fresh: Fresh) -> Callable[..., Any]:
 def _plain_class(kind: type, fresh: Fresh) -> type:
     """A class that pytest collects: its test methods, inherited ones too."""
     names = [name for name in dir(kind) if name.startswith("test")]
-    tests = [n for n in names if inspect.isfunction(inspect.getattr_static(kind, n))]
+    tests = [name for name in names if inspect.isroutine(getattr(kind, name))]
     if not tests:
         raise TypeError(
             f"override_entitlements stands on the class {kind.__name__}, which has no"
             " tests: no method whose name begins with test."
         )
     for name in tests:
-        setattr(kind, name, _function(getattr(kind, name), fresh))
+        setattr(kind, name, _method(inspect.getattr_static(kind, name), fresh))
     return kind
 
 
