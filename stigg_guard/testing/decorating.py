@@ -45,9 +45,9 @@ def decorated(target: T, fresh: Fresh) -> T:
 
 def _method(found: Any, fresh: Fresh) -> Any:
     """A function, or what @staticmethod or @classmethod made of one."""
-    for kind in (staticmethod, classmethod):
-        if type(found) is kind:
-            return kind(_function(found.__func__, fresh))
+    kind: Any = type(found)
+    if kind in (staticmethod, classmethod):
+        return kind(_function(found.__func__, fresh))
     if not callable(found):
         raise TypeError(
             f"override_entitlements stands on {found!r}; put it on a function or on a"
