@@ -45,7 +45,7 @@ def decorated(target: T, fresh: Fresh) -> T:
 
 def _method(found: Any, fresh: Fresh) -> Any:
     """A function, or what @staticmethod or @classmethod made of one."""
-    kind: Any = type(found)
+    kind = found.__class__
     if kind in (staticmethod, classmethod):
         return kind(_function(found.__func__, fresh))
     if not callable(found):
