@@ -46,8 +46,8 @@ def decorated(target: T, fresh: Fresh) -> T:
 def _method(found: Any, fresh: Fresh) -> Any:
     """A function, or what @staticmethod or @classmethod made of one."""
     kind = found.__class__
-    if kind in (staticmethod, classmethod):
-        return kind(_function(found.__func__, fresh))
+    if kind is staticmethod or kind is classmethod:
+        return cast("Any", kind)(_function(found.__func__, fresh))
     if not callable(found):
         raise TypeError(
             f"override_entitlements stands on {found!r}; put it on a function or on a"
