@@ -168,7 +168,8 @@ def _rows(
         others = handlers.pop(ANY)
         handlers = dict.fromkeys(_ALL, others) | handlers
     groups: dict[tuple[tuple[Asked, ...], bool], list[str]] = {}
-    for method, handler in handlers.items():
+    for method in sorted(handlers, key=_rank):
+        handler = handlers[method]
         asked = (*handler.asked, *_by_rules(handler, method, rules))
         groups.setdefault((asked, handler.is_exempt), []).append(method)
     for (asked, is_exempt), methods in groups.items():
@@ -183,6 +184,11 @@ def _rows(
             sources=tuple(one.source for one in asked),
             is_exempt=is_exempt,
         )
+
+
+def _rank(method: str) -> int:
+    """Where a method stands among others: reads first; unknown ones at the end."""
+    return _ALL.index(method) if method in _ALL else len(_ALL)
 
 
 def _by_rules(

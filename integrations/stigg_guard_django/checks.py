@@ -6,21 +6,24 @@ They look at settings and routes only; no sidecar is asked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
-from django.utils.module_loading import import_string
 
 from stigg_guard import ConfigurationError, Settings
 from stigg_guard.rules import Rule
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import SETTING, read_settings
+from stigg_guard_django.caching_checks import cache_in_middleware, caches_outside_guards
+from stigg_guard_django.deployment_checks import deployment_messages, outbox_messages
+from stigg_guard_django.middleware_checks import (
+    guards_outside_logins,
+    middleware_messages,
+)
 from stigg_guard_django.placement import is_api_view
 from stigg_guard_django.routes import Route, routes, rule_reaches
-
-GUARD = "stigg_guard_django.StiggGuardMiddleware"
 
 
 def register() -> None:
@@ -29,12 +32,15 @@ def register() -> None:
     checks.register(check_wiring, "stigg_guard")
     checks.register(check_rules, "stigg_guard")
     checks.register(check_api, "stigg_guard")
+    checks.register(check_caching, "stigg_guard")
+    checks.register(check_logins, "stigg_guard")
+    checks.register(check_outbox, Tags.database)
     checks.register(check_deployment, Tags.security, deploy=True)
 
 
 def wiring_messages() -> list[CheckMessage]:
     """What is told of settings and wiring, without what only a deployment needs."""
-    return [*check_settings(), *check_wiring(), *check_rules()]
+    return [message for check in _OF_WIRING for message in check()]
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -50,13 +56,12 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_wiring(**_: Any) -> list[CheckMessage]:
-    """E002 to E004: a customer, and the middleware in its place, where it is needed."""
+    """E002 to E004, I001: a customer and the middleware, where they are needed."""
     settings = _settings()
     if settings is None:
         return []
-    found = list(_routes())
-    specs = [*_specs_of(found), *(rule.spec for rule in settings.rules)]
-    return [*_check_customer(settings, specs), *_check_middleware(specs)]
+    specs = _all_specs(_routes())
+    return [*_check_customer(settings, specs), *middleware_messages(specs)]
 
 
 def _check_customer(
@@ -69,25 +74,6 @@ def _check_customer(
             hint="Set it to a function from the request to the customer's id, or to its"
             ' dotted path, such as "billing.customer_of".',
             id="stigg_guard.E002",
-        )
-
-
-def _check_middleware(specs: list[ViewSpec]) -> Iterator[CheckMessage]:
-    ours = _index_of("stigg_guard_django.middleware.StiggGuardMiddleware")
-    theirs = _index_of("django.contrib.auth.middleware.AuthenticationMiddleware")
-    if specs and ours is None:
-        yield Error(
-            "Views are guarded, but MIDDLEWARE has no StiggGuardMiddleware: denied"
-            " requests end as server errors, and rules are not looked at.",
-            hint=f'Add "{GUARD}" to MIDDLEWARE, below the authentication middleware.',
-            id="stigg_guard.E003",
-        )
-    if ours is not None and theirs is not None and ours < theirs:
-        yield Error(
-            "StiggGuardMiddleware stands above AuthenticationMiddleware in MIDDLEWARE,"
-            " so requests have no user when rules ask for the customer.",
-            hint=f'Move "{GUARD}" below AuthenticationMiddleware.',
-            id="stigg_guard.E004",
         )
 
 
@@ -124,19 +110,39 @@ def check_api(**_: Any) -> list[CheckMessage]:
     return [message for view in views for message in check_view(view)]
 
 
+def check_caching(**_: Any) -> list[CheckMessage]:
+    """E005 and E006: a cache that answers in place of a guard."""
+    found = list(_routes()) if _settings() is not None else []
+    return [*cache_in_middleware(_all_specs(found)), *caches_outside_guards(found)]
+
+
+def check_logins(**_: Any) -> list[CheckMessage]:
+    """W003: guards that ask before it is known who is there."""
+    return list(guards_outside_logins(_routes()))
+
+
 def check_deployment(**_: Any) -> list[CheckMessage]:
-    """W002: a sidecar for development where the public comes."""
+    """W002, W004 and W005: what is right for development alone."""
     settings = _settings()
-    if settings is None or settings.target != "local" or django_settings.DEBUG:
+    if settings is None or django_settings.DEBUG:
         return []
-    return [
-        checks.Warning(
-            f'{SETTING}["TARGET"] is "local" while DEBUG is False: customers are judged'
-            " by a sidecar for development.",
-            hint='Set the address of your sidecar, such as "localhost:80".',
-            id="stigg_guard.W002",
-        )
-    ]
+    return list(deployment_messages(settings, _all_specs(_routes())))
+
+
+def check_outbox(
+    *, databases: Iterable[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """W006: an outbox in a database without its table."""
+    settings = _settings()
+    if settings is None or not databases:
+        return []
+    return list(outbox_messages(settings, databases))
+
+
+_OF_WIRING: Final = (
+    *(check_settings, check_wiring, check_rules, check_api, check_caching),
+    check_logins,
+)
 
 
 def _settings() -> Settings | None:
@@ -150,22 +156,13 @@ def _routes() -> Iterable[Route]:
     return routes() if getattr(django_settings, "ROOT_URLCONF", None) else ()
 
 
+def _all_specs(found: Iterable[Route]) -> list[ViewSpec]:
+    """What views and rules ask for."""
+    settings = _settings()
+    rules = () if settings is None else settings.rules
+    return [*_specs_of(found), *(rule.spec for rule in rules)]
+
+
 def _specs_of(found: Iterable[Route]) -> Iterator[ViewSpec]:
     for route in found:
         yield from route.specs
-
-
-def _index_of(wanted: str) -> int | None:
-    """Where a middleware, or a class that inherits from it, stands."""
-    for index, dotted in enumerate(django_settings.MIDDLEWARE):
-        try:
-            found = import_string(dotted)
-        except ImportError:
-            continue
-        if wanted in [f"{c.__module__}.{c.__qualname__}" for c in _bases_of(found)]:
-            return index
-    return None
-
-
-def _bases_of(found: object) -> tuple[type, ...]:
-    return found.__mro__ if isinstance(found, type) else ()

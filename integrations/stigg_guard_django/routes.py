@@ -5,7 +5,7 @@ What is made of it lives in `checks`; how it is shown, in `stigg_guard.routing`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +30,7 @@ from stigg_guard.rules import RouteName, Rule, example
 from stigg_guard.view import ViewSpec
 from stigg_guard.wording import words_of
 from stigg_guard_django.apps import project_guards
+from stigg_guard_django.class_specs import ClassSpecs
 from stigg_guard_django.placement import is_api_view
 
 if TYPE_CHECKING:
@@ -72,8 +73,10 @@ class Route:
             for name in self.actions.values()
             if name not in HANDLERS
         ]
+        operations = [operation.view_func for operation in _operations(self.view)]
         return (
             *specs_of(self.view),
+            *(spec for found in operations for spec in specs_of(found)),
             *(spec for method in methods for spec in specs_of(method)),
             *(need.spec for name in self.actions for need in self._in_api(name)),
         )
@@ -81,6 +84,16 @@ class Route:
     @property
     def handlers(self) -> dict[str, Handler]:
         """What answers each method, and what it asks for."""
+        operations = _operations(self.view)
+        if operations:
+            return {
+                method: Handler(
+                    asked=asked_of(operation.view_func),
+                    is_exempt=is_exempt(operation.view_func),
+                )
+                for operation in operations
+                for method in operation.methods
+            }
         if self.owner is None or not self.actions:
             handler = self._handler(None, ANY)
             return dict.fromkeys(_allowed(self.view) or (ANY,), handler)
@@ -98,14 +111,38 @@ class Route:
         return needs_of_view(self.view, method)
 
     def _handler(self, method: Any, name: str) -> Handler:
-        dispatch = getattr(self.owner, "dispatch", None)
         in_api = [
             Asked(words_of(need.spec), need.source) for need in self._in_api(name)
         ]
         return Handler(
-            asked=tuple(in_api) or asked_of(self.view, dispatch, method),
+            asked=tuple(in_api) or tuple(self._asked(method, name)),
             is_exempt=is_exempt(self.view, name),
         )
+
+    def _asked(self, method: Any, name: str) -> Iterator[Asked]:
+        """What decorators and mixins say of a method."""
+        dispatch = getattr(self.owner, "dispatch", None)
+        said = asked_of(self.view, dispatch, method)
+        in_class = self._in_class
+        if in_class is None:
+            yield from said
+            return
+        # The view carries what its class says of all methods.
+        of_others = [words_of(spec) for spec in in_class.all]
+        yield from (one for one in said if one.words not in of_others)
+        if in_class.asks_by_hook:
+            yield Asked("get_requirement()", "mixin")
+        elif (needed := in_class.requires(name.upper())) is not None:
+            yield Asked(words_of(needed), "mixin")
+        if (metered := in_class.meters(name.upper())) is not None:
+            yield Asked(words_of(metered), "mixin")
+
+    @property
+    def _in_class(self) -> ClassSpecs | None:
+        """What the attributes of a class with our mixins say."""
+        given = getattr(self.view, "view_initkwargs", {})
+        found = given.get("_specs", getattr(self.owner, "_specs", None))
+        return found if isinstance(found, ClassSpecs) else None
 
     def is_at(self, path: str) -> bool:
         """Whether a path leads here, and to no route above."""
@@ -167,9 +204,22 @@ def route_name(view_name: str, namespaces: Iterable[str]) -> RouteName:
     return RouteName(view_name, tuple(in_full))
 
 
+def kept(function: Any) -> dict[str, Any]:
+    """What a function keeps of the functions around it, by name."""
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    cells = getattr(function, "__closure__", None) or ()
+    return {name: cell.cell_contents for name, cell in zip(names, cells, strict=True)}
+
+
 def _written(route: str) -> str:
     """A route of Django without the marks of a regular expression at its ends."""
     return f"/{route.removeprefix('^')}".removesuffix("$").removesuffix(r"\Z")
+
+
+def _operations(view: Any) -> Sequence[Any]:
+    """What answers at a path of django-ninja, whose view keeps it within."""
+    found: Sequence[Any] = getattr(kept(view).get("self"), "operations", ())
+    return found
 
 
 def _allowed(view: Any) -> tuple[str, ...]:
@@ -178,10 +228,9 @@ def _allowed(view: Any) -> tuple[str, ...]:
     It tells them to nobody, so they are looked up where it keeps them.
     """
     while view is not None:
-        names = getattr(getattr(view, "__code__", None), "co_freevars", ())
-        if "request_method_list" in names:
-            cell = view.__closure__[names.index("request_method_list")]
-            return tuple(cell.cell_contents)
+        methods = kept(view).get("request_method_list")
+        if methods is not None:
+            return tuple(methods)
         view = getattr(view, "__wrapped__", None)
     return ()
 

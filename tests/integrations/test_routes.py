@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
@@ -14,6 +15,9 @@ from django.views.decorators.http import require_POST
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from flask import Blueprint, Flask
 from flask.views import MethodView
+from ninja import NinjaAPI
+from rest_framework.decorators import api_view
+from rest_framework.viewsets import ViewSet
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
@@ -28,6 +32,7 @@ import stigg_guard_flask as in_flask
 import stigg_guard_starlette as in_starlette
 from stigg_guard import asgi, guard_exempt
 from stigg_guard.routing import GuardedRoute
+from stigg_guard_django import drf
 from stigg_guard_django.routes import routes_of as django_routes_of
 from stigg_guard_flask.routes import routes_of as flask_routes_of
 from stigg_guard_starlette.fastapi import meters, requires
@@ -148,6 +153,94 @@ def test_django_rules_are_found_by_name_and_namespace_too() -> None:
         "POST | /ruled/class/<slug:name>/ |  | exempt",
         "GET | /whole/ | all + n | decorator, rule 0",
     ]
+
+
+class Mixed(in_django.RequiresFeatureMixin, in_django.MetersUsageMixin, View):
+    feature = "mixed"
+    feature_by_method = MappingProxyType({"DELETE": None})
+    meters = "metered"
+    metered_methods = ("POST",)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("get")
+
+    post = delete = get
+
+
+class Hooked(in_django.RequiresFeatureMixin, View):
+    def get_requirement(self) -> str:
+        return "of-the-request"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("get")
+
+
+def test_mixins_of_classes_are_told_per_method() -> None:
+    views: dict[str, Any] = {
+        "mixed/": Mixed.as_view(),
+        "given/": Mixed.as_view(feature="given"),
+        "hooked/": Hooked.as_view(),
+    }
+    with project(views):
+        assert told(django_routes_of()) == [
+            "GET | /mixed/ | mixed | mixin",
+            "POST | /mixed/ | mixed + metered (meters 1) | mixin",
+            "DELETE | /mixed/ |  |",
+            "GET | /given/ | given | mixin",
+            "POST | /given/ | given + metered (meters 1) | mixin",
+            "DELETE | /given/ |  |",
+            "GET | /hooked/ | get_requirement() | mixin",
+        ]
+
+
+def test_operations_of_django_ninja_are_told_per_method() -> None:
+    api = NinjaAPI(docs_url=None, openapi_url=None, urls_namespace="told")
+
+    @api.get("/items")
+    @in_django.requires_feature("get")
+    def items(request: HttpRequest) -> str:
+        return "items"
+
+    @api.post("/items")
+    def create(request: HttpRequest) -> str:
+        return "created"
+
+    class ApiUrls:
+        urlpatterns: ClassVar = [path("api/", api.urls)]
+
+    with project(), override_settings(ROOT_URLCONF=ApiUrls):
+        found = told(django_routes_of())
+    assert "GET | /api/items | get | decorator" in found
+    assert "POST | /api/items |  |" in found
+
+
+def test_needs_in_an_api_of_rest_framework_are_told_where_they_stand() -> None:
+    @api_view(["GET", "POST"])
+    @drf.requires_feature("decorated")
+    def decorated(request: object) -> HttpResponse:
+        return HttpResponse("decorated")
+
+    class Items(drf.GuardedViewSetMixin, ViewSet):
+        permission_classes = (drf.requires("permitted"),)
+        stigg_requirements: ClassVar = {"create": drf.meters("created")}
+
+        def list(self, request: object) -> HttpResponse:
+            return HttpResponse("list")
+
+        def create(self, request: object) -> HttpResponse:
+            return HttpResponse("create")
+
+    items: Any = Items
+    views: dict[str, Any] = {
+        "decorated/": decorated,
+        "items/": items.as_view({"get": "list", "post": "create"}),
+    }
+    with project(views):
+        assert told(django_routes_of()) == [
+            "GET POST | /decorated/ | decorated | decorator",
+            "GET | /items/ | permitted | permission",
+            "POST | /items/ | permitted + created (meters 1) | permission, action",
+        ]
 
 
 # Flask

@@ -1,0 +1,214 @@
+"""System checks of order, caches and deployment, and what happens where they warn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
+from django.core.checks import CheckMessage, run_checks
+from django.core.management import call_command
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, override_settings
+from django.views.decorators.cache import cache_page
+
+from sidecar_client.local import LocalSidecar
+from stigg_guard import specs_of
+from stigg_guard_django import meters_usage, requires_feature
+from tests.behaviour.routes import AT_LIMIT, DOMAIN, WITHIN
+from tests.integrations.django_site import GUARD, configure, project
+
+configure()
+
+CORS = "corsheaders.middleware.CorsMiddleware"
+UPDATE = "django.middleware.cache.UpdateCacheMiddleware"
+FETCH = "django.middleware.cache.FetchFromCacheMiddleware"
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+
+with_cors = override_settings(
+    INSTALLED_APPS=[*settings.INSTALLED_APPS, "corsheaders"],
+    CORS_ALLOW_ALL_ORIGINS=True,
+)
+
+
+@requires_feature(DOMAIN)
+def domains(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("domains")
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("plain")
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> None:
+    cache.clear()
+
+
+def found(*, deploy: bool = False) -> list[CheckMessage]:
+    messages = run_checks(include_deployment_checks=deploy)
+    return [m for m in messages if str(m.id).startswith("stigg_guard.")]
+
+
+def ids(*, deploy: bool = False) -> list[str]:
+    return [str(message.id) for message in found(deploy=deploy)]
+
+
+def client(customer: str) -> Client:
+    return Client(headers={"X-Customer": customer, "Origin": "https://shop.example"})
+
+
+@with_cors
+@pytest.mark.parametrize(
+    ("middleware", "is_told"), [((CORS, GUARD), False), ((GUARD, CORS), True)]
+)
+def test_cors_below_the_guard_is_told_though_denials_have_their_headers(
+    middleware: tuple[str, ...], is_told: bool, sidecar: LocalSidecar
+) -> None:
+    rules = [{"path": "/ruled", "feature": DOMAIN}]
+    views = {"decorated": domains, "ruled": plain}
+    with project(views, middleware=middleware, rules=rules, target=sidecar.target):
+        assert ids() == (["stigg_guard.I001"] if is_told else [])
+        answers = [client(AT_LIMIT).get(f"/{path}") for path in views]
+    for denied in answers:
+        assert denied.status_code == 402
+        assert denied.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("middleware", "warned"),
+    [((UPDATE, GUARD, FETCH), False), ((GUARD, UPDATE, FETCH), True)],
+)
+def test_cache_inside_of_the_guard_is_an_error_for_it_answers_those_who_may_not(
+    middleware: tuple[str, ...], warned: bool, sidecar: LocalSidecar
+) -> None:
+    with project({"": domains}, middleware=middleware, target=sidecar.target):
+        assert ids() == (["stigg_guard.E005"] if warned else [])
+        assert client(WITHIN).get("/").status_code == 200
+        if warned:
+            assert client(AT_LIMIT).get("/").status_code == 200
+    with project({"": plain}, middleware=middleware):
+        assert ids() == []
+
+
+@pytest.mark.parametrize(
+    ("view", "warned"),
+    [
+        (cache_page(60)(domains), True),
+        (requires_feature(DOMAIN)(cache_page(60)(plain)), False),
+        (cache_page(60)(plain), False),
+    ],
+)
+def test_cached_page_around_a_guard_is_an_error_for_it_is_asked_only_once(
+    view: Callable[..., Any], warned: bool, sidecar: LocalSidecar
+) -> None:
+    with project({"": view}, target=sidecar.target):
+        assert ids() == (["stigg_guard.E006"] if warned else [])
+        assert client(WITHIN).get("/").status_code == 200
+        denied = client(AT_LIMIT).get("/").status_code == 402
+    assert denied is (bool(specs_of(view)) and not warned)
+
+
+@pytest.mark.parametrize(
+    ("view", "warned"),
+    [
+        (login_required(domains), False),
+        (requires_feature(DOMAIN)(login_required(plain)), True),
+        (login_required(plain), False),
+    ],
+)
+def test_guard_above_login_required_is_a_warning(
+    view: Callable[..., Any], warned: bool
+) -> None:
+    middleware = (SESSIONS, AUTHENTICATION, GUARD)
+    with project({"": view}, middleware=middleware):
+        assert ids() == (["stigg_guard.W003"] if warned else [])
+
+
+@pytest.mark.parametrize(
+    ("guard", "warned"),
+    [
+        ({"target": "sidecar.internal:80"}, True),
+        ({"target": "10.1.2.3:80"}, True),
+        ({"target": "localhost:80"}, False),
+        ({"target": "unix:/run/sidecar.sock"}, False),
+        ({"target": "sidecar.internal:80", "root_certificates": "/ca.pem"}, False),
+    ],
+)
+def test_sidecar_on_another_host_without_tls_is_a_warning_when_deployed(
+    guard: dict[str, str], warned: bool
+) -> None:
+    with project({"": domains}, **guard):
+        assert ids() == []
+        assert ids(deploy=True) == (["stigg_guard.W004"] if warned else [])
+        with override_settings(DEBUG=True):
+            assert ids(deploy=True) == []
+
+
+def test_holds_in_memory_of_several_workers_are_a_warning_when_deployed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metered = meters_usage("feature-01-templates")(plain)
+    monkeypatch.setenv("WEB_CONCURRENCY", "3")
+    with project({"": metered}):
+        assert ids() == []
+        (message,) = found(deploy=True)
+        assert message.id == "stigg_guard.W005"
+        assert "WEB_CONCURRENCY says 3 processes" in message.msg
+    with project({"": metered}, holds="redis://127.0.0.1:1/0"):
+        assert ids(deploy=True) == []
+    with project({"": domains}):
+        assert ids(deploy=True) == []
+    monkeypatch.setenv("WEB_CONCURRENCY", "1")
+    with project({"": metered}):
+        assert ids(deploy=True) == []
+
+
+def test_holds_are_looked_at_with_the_workers_of_gunicorns_own_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gunicorn.conf.py").write_text("workers = 2\n")
+    monkeypatch.chdir(tmp_path)
+    with project({"": meters_usage("feature-01-templates")(plain)}):
+        (message,) = found(deploy=True)
+    assert "gunicorn.conf.py says 2 processes" in message.msg
+
+
+def database_ids() -> list[str]:
+    messages = run_checks(databases=["default"])
+    return [str(m.id) for m in messages if str(m.id).startswith("stigg_guard.")]
+
+
+def test_outbox_without_its_table_is_a_warning_until_it_is_migrated() -> None:
+    with project(outbox="django"):
+        assert ids() == []
+        assert database_ids() == ["stigg_guard.W006"]
+        try:
+            # An error would keep the cure from being taken.
+            call_command("migrate", "stigg_guard", verbosity=0)
+            assert database_ids() == []
+        finally:
+            call_command("migrate", "stigg_guard", "zero", verbosity=0)
+            with connection.cursor() as cursor:
+                cursor.execute("DROP TABLE IF EXISTS django_migrations")
+    with project():
+        assert database_ids() == []
+
+
+def test_every_check_is_a_row_of_the_documentation() -> None:
+    root = Path(__file__).parents[2]
+    sources = (root / "integrations" / "stigg_guard_django").rglob("*checks.py")
+    used = {
+        name
+        for source in sources
+        for name in re.findall(r"\b[EWI]0\d\d\b", source.read_text())
+    }
+    page = (root / "docs" / "quickstart-django.md").read_text()
+    assert used == set(re.findall(r"^\| `stigg_guard\.(\w+)`", page, re.MULTILINE))
