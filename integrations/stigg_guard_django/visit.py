@@ -9,14 +9,15 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-from asgiref.sync import async_to_sync
-from django.http import HttpRequest, HttpResponse
+from asgiref.sync import async_to_sync, sync_to_async
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from stigg_guard import AccessDenied, Guard
+from stigg_guard import AccessDenied
 from stigg_guard.steps import RequestScope, Usage
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import call
+from stigg_guard_django.pages import Page
 
 KEY = "_stigg_guard"
 
@@ -90,7 +91,7 @@ def answer(request: HttpRequest, error: AccessDenied) -> HttpResponseBase:
     guard = project_guards().sync
     on_denied = guard.wanted(error)
     if not callable(on_denied):
-        return _denial(guard, request, error)
+        return Page.of(guard, request, error).response()
     found = on_denied(request, error.decision)
     if inspect.isawaitable(found):
         found = async_to_sync(_finish)(found)
@@ -102,18 +103,12 @@ async def aanswer(request: HttpRequest, error: AccessDenied) -> HttpResponseBase
     visit_of(request).decisions.append(error.decision)
     guard = project_guards().sync
     on_denied = guard.wanted(error)
-    if not callable(on_denied):
-        return _denial(guard, request, error)
-    return _response(await call(on_denied, request, error.decision), on_denied)
-
-
-def _denial(guard: Guard, request: HttpRequest, error: AccessDenied) -> HttpResponse:
-    accept = request.META.get("HTTP_ACCEPT")
-    denial = guard.denial(error, accept=accept, back=request.get_full_path())
-    body = b"" if request.method == "HEAD" else denial.body
-    response = HttpResponse(body, status=denial.status, headers=dict(denial.headers))
-    response.headers["Content-Length"] = str(len(denial.body))
-    return response
+    if callable(on_denied):
+        return _response(await call(on_denied, request, error.decision), on_denied)
+    page = Page.of(guard, request, error)
+    if page.is_rendered:  # and its template may ask the database, who is logged in
+        return await sync_to_async(page.response, thread_sensitive=True)()
+    return page.response()
 
 
 def _response(found: object, on_denied: object) -> HttpResponseBase:
