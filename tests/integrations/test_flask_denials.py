@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -264,7 +265,7 @@ def test_browser_gets_the_page_and_a_program_the_problem(app: Flask) -> None:
     assert page.status_code == 402
     assert page.content_type == "text/html; charset=utf-8"
     assert "<h1>Upgrade to continue</h1>" in page.text
-    assert f"<small>402 {REASON}</small>" in page.text
+    assert f"<span>{REASON}</span><span>{DOMAIN}</span>" in page.text
     assert ask(app, customer=AT_LIMIT).content_type == "application/problem+json"
     assert set(page.vary) == {"Accept", "HX-Request"}
 
@@ -275,7 +276,8 @@ def test_page_shows_usage_and_the_way_to_more(sidecar: LocalSidecar) -> None:
             "/", "v", requires_feature("feature-01-templates", usage=1)(lambda: "")
         )
         page = ask(app, customer=AT_LIMIT, headers=BROWSER).text
-    assert "<p>6 of 6 used.</p>" in page
+    assert "6 of 6 used" in page
+    assert '<progress max="6" value="6"' in page
     assert '<a href="/plans?a=1&amp;b=2">' in page
 
 
@@ -322,13 +324,68 @@ def test_htmx_is_told_by_its_own_header_where_to_go(sidecar: LocalSidecar) -> No
         assert "Location" not in found.headers
 
 
+@pytest.mark.parametrize(
+    ("page", "back"),
+    [
+        ("http://localhost/shop/?page=2", "/shop/%3Fpage%3D2"),
+        ("http://localhost", "/"),
+        ("http://elsewhere.example/shop/", "/part"),
+        ("", "/part"),
+    ],
+)
+def test_htmx_leads_back_to_the_page_that_is_seen(
+    sidecar: LocalSidecar, page: str, back: str
+) -> None:
+    with guarded_app(sidecar, on_denied="/plans/") as app:
+        app.add_url_rule("/part", "part", requires_feature(DOMAIN)(lambda: "part"))
+        sent = {**HTMX, "HX-Current-URL": page}
+        found = ask(app, "/part", AT_LIMIT, headers=sent)
+    assert found.headers["HX-Redirect"] == f"/plans/?next={back}"
+
+
 def test_htmx_gets_a_fragment_unless_it_asks_for_a_page(app: Flask) -> None:
     fragment = ask(app, customer=AT_LIMIT, headers=HTMX)
     assert fragment.status_code == 402
-    assert fragment.text.startswith("<h1>Upgrade to continue</h1>")
-    assert "<html" not in fragment.text
-    boosted = ask(app, customer=AT_LIMIT, headers={**HTMX, "HX-Boosted": "true"})
-    assert "<html" in boosted.text
+    assert fragment.text.startswith('<div class="stigg-guard-denial" role="alert">')
+    assert "<strong>Upgrade to continue</strong>" in fragment.text
+    for whole in ("HX-Boosted", "HX-History-Restore-Request"):
+        page = ask(app, customer=AT_LIMIT, headers={**HTMX, whole: "true"})
+        assert page.text.startswith("<!doctype html>")
+
+
+def test_htmx_that_wants_json_gets_the_problem(app: Flask) -> None:
+    sent = {**HTMX, "Accept": "application/json"}
+    answer = ask(app, customer=AT_LIMIT, headers=sent)
+    assert answer.content_type == "application/problem+json"
+
+
+def test_one_who_is_not_logged_in_is_shown_the_way_to_it(
+    sidecar: LocalSidecar,
+) -> None:
+    options: dict[str, Any] = {"no_customer": "unauthorized", "login_url": "/login"}
+    with guarded_app(sidecar, customer=lambda: None, **options) as app:
+        guarded(app)
+        page = ask(app, headers=BROWSER)
+        assert page.status_code == 401
+        assert '<a href="/login?next=/">Log in</a>' in page.text
+        assert "Log in" in ask(app, headers=HTMX).text
+
+
+def test_way_back_is_safe_to_show_in_any_template(
+    sidecar: LocalSidecar, tmp_path: Path
+) -> None:
+    (tmp_path / "pay.jinja").write_text("{{ next }}")  # Flask does not escape these
+    app = Flask(__name__, template_folder=str(tmp_path))
+    with guarded_app(sidecar, app=app, on_denied="pay.jinja"):
+
+        @app.get("/<path:rest>")
+        @requires_feature(DOMAIN)
+        def view(rest: str) -> ResponseReturnValue:
+            return rest
+
+        assert callable(view)
+        url = "/a%22%3E%3Cscript%3E%3Fb/%C3%BC"
+        assert ask(app, url, AT_LIMIT, headers=BROWSER).text == url
 
 
 def test_cors_headers_stand_on_denials_whichever_comes_first(

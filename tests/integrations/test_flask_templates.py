@@ -29,6 +29,7 @@ from stigg_guard_flask import (
 )
 from tests.behaviour.routes import (
     ANALYTICS,
+    ARCHIVED,
     AT_LIMIT,
     DOMAIN,
     FILE_SIZE,
@@ -78,7 +79,8 @@ def test_template_that_asks_nothing_costs_no_question(
 def test_macro_of_an_imported_template_may_ask(app: Flask) -> None:
     macro = '{% macro mark() %}{{ "yes" if entitled("' + DOMAIN + '") }}{% endmacro %}'
     text = '{% import "macros.html" as macros %}{{ macros.mark() }}'
-    app.jinja_loader = DictLoader({"macros.html": macro, "page.html": text})
+    loaded: Any = app
+    loaded.jinja_loader = DictLoader({"macros.html": macro, "page.html": text})
     app.add_url_rule("/", "page", lambda: render_template("page.html"))
     assert ask(app).text == "yes"
 
@@ -232,16 +234,37 @@ def test_page_of_the_project_may_extend_ours(
     assert "<h1>Upgrade to continue</h1>" in answer.text
 
 
-def test_template_of_a_view_knows_whether_it_is_a_fragment(
+def test_template_of_a_view_may_have_a_fragment_beside_it(
     sidecar: LocalSidecar, tmp_path: Path
 ) -> None:
-    (tmp_path / "pay.html").write_text("{{ 'part' if is_fragment else 'page' }}")
+    for name in ("pay", "pay_fragment", "buy"):
+        (tmp_path / f"{name}.html").write_text(name + ": {{ detail }}")
     app = Flask(__name__, template_folder=str(tmp_path))
+    said = "The current plan does not include this feature."
     with guarded_app(sidecar, app=app):
-        view = requires_feature(DOMAIN, on_denied="pay.html")(page)
-        app.add_url_rule("/", "page", view)
-        assert ask(app, customer=AT_LIMIT, headers=BROWSER).text == "page"
-        assert ask(app, customer=AT_LIMIT, headers=HTMX).text == "part"
+        for name in ("pay", "buy"):
+            view = requires_feature(DOMAIN, on_denied=f"{name}.html")(page)
+            app.add_url_rule(f"/{name}", name, view)
+        assert ask(app, "/pay", AT_LIMIT, headers=BROWSER).text == f"pay: {said}"
+        assert ask(app, "/pay", AT_LIMIT, headers=HTMX).text == f"pay_fragment: {said}"
+        assert ask(app, "/buy", AT_LIMIT, headers=HTMX).text == f"buy: {said}"
+
+
+def test_other_denials_have_a_page_by_their_status_or_one_for_all(
+    sidecar: LocalSidecar, tmp_path: Path
+) -> None:
+    texts = {"denied": "any: {{ status }} {{ title }}", "403": "own: {{ reason }}"}
+    app = Flask(__name__, template_folder=templates_in(tmp_path, **texts))
+    options: dict[str, Any] = {"on_unavailable": "deny", "timeout": 0.5}
+    with guarded_app(sidecar, app=app, **options):
+        app.add_url_rule("/", "page", requires_feature(DOMAIN)(page))
+        archived = ask(app, customer=ARCHIVED, headers=BROWSER)
+        sidecar.stop()
+        gone = ask(app, customer=AT_LIMIT, headers=BROWSER)
+    assert (archived.status_code, archived.text) == (403, "own: CUSTOMER_IS_ARCHIVED")
+    assert gone.status_code == 503
+    assert gone.headers["Retry-After"] == "5"
+    assert gone.text == "any: 503 Try again shortly"
 
 
 def test_applications_have_their_own_templates(

@@ -1,0 +1,48 @@
+"""What htmx says of the current request, and where its person came from.
+
+Sources: htmx's reference of request and response headers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from flask import request
+
+REQUEST: Final = "HX-Request"
+REDIRECT: Final = "HX-Redirect"
+
+_PATH: Final = "/!$&()*+,:;=@~"
+"""What a path may contain as it is; quotes are not among it, whatever shows it."""
+
+
+def is_htmx() -> bool:
+    """Whether htmx sent it, and not the browser itself."""
+    return _says(REQUEST)
+
+
+def wants_fragment() -> bool:
+    """Whether it goes into a page that is there; a boosted link wants a whole page."""
+    is_whole = _says("HX-Boosted") or _says("HX-History-Restore-Request")
+    return is_htmx() and not is_whole
+
+
+def way_back() -> str | None:
+    """The path and query of the page that a person sees, to come back to.
+
+    htmx asks for parts of a page, and says which page in a header; that is believed
+    where it is of this site. Nobody comes back to a POST.
+    """
+    page = urlsplit(request.headers.get("HX-Current-URL", "")) if is_htmx() else None
+    if page is not None and page.netloc == request.host:
+        return urlunsplit(("", "", page.path or "/", page.query, ""))
+    if request.method not in ("GET", "HEAD"):
+        return None
+    path = quote(request.script_root + request.path, safe=_PATH)
+    query = request.query_string.decode("ascii", "replace")
+    return f"{path}?{query}" if query else path
+
+
+def _says(name: str) -> bool:
+    return request.headers.get(name) == "true"
