@@ -6,12 +6,13 @@ The decorators live in `views`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import Flask, Response, current_app, got_request_exception, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+import stigg_guard_flask
 from stigg_guard.decorators import is_exempt
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import Guard
@@ -72,6 +73,17 @@ class StiggGuard:
         placement.check(app)
         app.extensions[NAME] = guard = Guard(settings)
         _Hooks(app, guard).attach()
+
+    if not TYPE_CHECKING:  # type checkers know already
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say where to find what people look for here."""
+            cure = ""
+            if name in stigg_guard_flask.__all__:
+                cure = f"; write: from stigg_guard_flask import {name}"
+            elif not name.startswith("_") and hasattr(Guard, name):
+                cure = f"; it sets applications up, and theirs has: guard_from().{name}"
+            raise AttributeError(f"StiggGuard has no {name!r}{cure}")
 
 
 class _Hooks:

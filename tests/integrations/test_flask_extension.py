@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 from flask import Blueprint, Flask, Request, Response, g, request
@@ -117,6 +118,29 @@ def test_guarded_view_without_the_extension_says_what_to_add(app: Flask) -> None
         ConfigurationError, match=r"StiggGuard\(customer=...\).init_app"
     ):
         app.test_client().get("/")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("check", r"has no 'check'; .* guard_from\(\)\.check"),
+        ("requires_feature", "write: from stigg_guard_flask import requires_feature"),
+        ("limit", "has no 'limit'$"),
+    ],
+)
+def test_extension_says_where_to_find_what_it_is_not(name: str, words: str) -> None:
+    with pytest.raises(AttributeError, match=words):
+        getattr(StiggGuard(), name)
+
+
+@pytest.mark.parametrize("is_in_app", [True, False])
+def test_guard_that_is_not_there_is_asked_for_clearly(is_in_app: bool) -> None:
+    app = Flask("shop")
+    StiggGuard()
+    words = 'application "shop" has no StiggGuard' if is_in_app else "app_context"
+    context = app.app_context() if is_in_app else nullcontext()
+    with context, pytest.raises(ConfigurationError, match=words):
+        guard_from()
 
 
 def test_one_extension_serves_several_applications(
