@@ -1,6 +1,6 @@
-"""Where a guard must not stand among the views of Django REST framework, and why.
+"""Where a guard must not stand among views of Django REST framework and django-ninja.
 
-It looks at names alone: the framework need not be installed.
+It looks at names alone: neither need be installed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ def refuse_misplaced(name: str, view: Any) -> None:
     if isinstance(view, type):
         _refuse_class(name, view)
         return
+    if hasattr(view, "_ninja_operation"):
+        raise TypeError(
+            f"@{name} stands above the decorator of an API on {view.__name__}(), which"
+            " has taken the function without the guard; put it below, right above the"
+            " function."
+        )
     owner: Any = getattr(view, "cls", None)
     if is_api_view(owner):
         raise TypeError(_stands_outside(name, owner))

@@ -12,7 +12,10 @@ from typing import Final, NamedTuple, TypeVar
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
-FRAMEWORKS: Final = ("Django", "Django REST framework", "Flask", "Starlette", "FastAPI")
+FRAMEWORKS: Final = (
+    *("Django", "Django REST framework", "django-ninja"),
+    *("Flask", "Starlette", "FastAPI"),
+)
 HERE: Final = Path(__file__).parent
 PAGE: Final = HERE.parents[1] / "docs" / "wiring.md"
 
