@@ -25,7 +25,7 @@ from stigg_guard.metering.happening import OUTCOMES, Hook
 from stigg_guard.metering.outbox.base import Outbox
 from stigg_guard.metering.stores import Stores
 from stigg_guard.rate_limit import rate_limit_headers
-from stigg_guard.requirement import Need, Requirement, check_choice
+from stigg_guard.requirement import Need, Requirement, check_choice, leaves
 from stigg_guard.settings import Settings
 from stigg_guard.steps import (
     UNFINISHED,
@@ -90,7 +90,9 @@ class BaseGuard(FunctionDecorators):
         """How often each came so far: decisions, and the outcomes of metering.
 
         `allowed`, `denied`, `fallbacks`, `unanswered`; `held`, `granted`, `waited`,
-        `measured`, `acknowledged`, `stored`, `delivered`, `parked`, `dropped`.
+        `measured`, `acknowledged`, `stored`, `delivered`, `parked`, `dropped`;
+        `shadow_denied` (denied, and let through in shadow mode) and `bypassed` (let
+        through, or not reported, while the guard is switched off).
         """
         return dict(self._core.counts)
 
@@ -131,11 +133,19 @@ class BaseGuard(FunctionDecorators):
         self._core.memory.forget(customer_id)
 
     def headers(self, scope: RequestScope) -> dict[str, str]:
-        """What a response tells of its limits, if RATE_LIMIT_HEADERS is set."""
-        names = self._core.settings.rate_limit_headers
-        if names is None:
-            return {}
-        return rate_limit_headers(names, scope.decisions, scope.measurements)
+        """What a response is to have, unless it says so itself.
+
+        It tells of its limits, if RATE_LIMIT_HEADERS is set, and a guarded view's is not
+        for shared caches, as CACHE_CONTROL says.
+        """
+        settings = self._core.settings
+        found: dict[str, str] = {}
+        if settings.rate_limit_headers is not None:
+            names = settings.rate_limit_headers
+            found = rate_limit_headers(names, scope.decisions, scope.measurements)
+        if scope.is_guarded and settings.cache_control is not None:
+            found["Cache-Control"] = settings.cache_control
+        return found
 
     def wanted(self, error: AccessDenied) -> Wanted | None:
         """What answers a denied request: a function of the application's, or not.
@@ -172,18 +182,38 @@ class BaseGuard(FunctionDecorators):
 
     def _must_start(self, specs: tuple[ViewSpec, ...]) -> bool:
         """Whether the outbox is to be opened before these views may run."""
-        return not self._core.stores.has_started and any(
-            isinstance(spec.need, Requirement) and spec.need.metering is not None
-            for spec in specs
+        return (
+            not self._core.stores.has_started
+            and any(
+                isinstance(spec.need, Requirement) and spec.need.metering is not None
+                for spec in specs
+            )
+            and self._core.is_on
         )
 
-    def _recalled(self, subject: Subject, need: Need) -> Decision | None:
+    def _known(self, subject: Subject, need: Need) -> Decision | None:
+        """The decision that needs no question: remembered, or of no guard at all."""
+        if self._core.bypasses():
+            return Decision(
+                allowed=True,
+                requirement=leaves(need)[0],
+                subject=subject,
+                source="guard",
+            )
         if isinstance(need, Requirement) and need.metering is None:
-            return self._core.recall(subject, need)
+            known = self._core.recall(subject, need)
+            return known if known is not None and known.allowed else None
         return None
+
+    def _decided(self, decision: object) -> Decision:
+        assert isinstance(decision, Decision)
+        if decision.is_shadow:
+            self._core.shadowed(decision)
+        return decision
 
 
 def admitted(outcome: object, flow: Flow, scope: RequestScope) -> Admission:
+    scope.is_guarded = True
     if isinstance(outcome, Denied):
         raise AccessDenied(outcome.decision, outcome.on_denied, outcome.message)
     assert isinstance(outcome, Proceed)

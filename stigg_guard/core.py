@@ -24,6 +24,7 @@ from stigg_guard.denial import (
     Wanted,
 )
 from stigg_guard.entitlements import Entitlements
+from stigg_guard.kill_switch import KillSwitch
 from stigg_guard.memory import DecisionMemory
 from stigg_guard.metering.happening import (
     LOGGED,
@@ -40,9 +41,10 @@ from stigg_guard.metering.worker import Reply, Report
 from stigg_guard.outage import Outage
 from stigg_guard.requirement import Fallback, Policy, Requirement
 from stigg_guard.settings import Settings
+from stigg_guard.shadow import ShadowLog
 from stigg_guard.steps import OutcomeName
 from stigg_guard.subject import Subject
-from stigg_guard.view import Template
+from stigg_guard.view import OnDenied, Template
 
 if TYPE_CHECKING:
     from stigg_guard.sidecar import SyncSidecar
@@ -64,6 +66,14 @@ class GuardCore:
         self.settings = settings
         application = settings.on_denied
         self.customer = settings.customer
+        self.exempt_when = settings.exempt_when
+        self._switch = KillSwitch(settings.enabled)
+        self._shadows = {
+            name: feature.shadow
+            for name, feature in settings.features.items()
+            if feature.shadow is not None
+        }
+        self._shadow_log = ShadowLog()
         self.flights: Flights[Answer | NoAnswer] = Flights()
         self.async_flights: AsyncFlights[Answer | NoAnswer] = AsyncFlights()
         self.list_flights: Flights[Answers | NoAnswer] = Flights()
@@ -193,6 +203,35 @@ class GuardCore:
         """A number that changes when usage of the subject's customer is reported."""
         return self._reports.get(subject.customer_id, 0)
 
+    def bypasses(self) -> bool:
+        """Whether the guard is switched off now; what it then lets pass is counted."""
+        if self._switch.is_fixed_on or not self._switch.is_off():
+            return False
+        self.counts["bypassed"] += 1
+        return True
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the guard is not switched off."""
+        return not self._switch.is_off()
+
+    def is_shadow(self, requirement: Requirement, shadow: bool | None) -> bool:
+        """Whether a denial is only noted: the view's word, the feature's, or ours."""
+        if shadow is not None:
+            return shadow
+        if self._shadows:
+            return self._shadows.get(requirement.name, self.settings.shadow)
+        return self.settings.shadow
+
+    def shadowed(self, decision: Decision, on_denied: OnDenied | None = None) -> None:
+        """Count a denial that is only noted, tell the hooks, and log it in a while."""
+        self.happened("shadow_denied", decision)
+        nearest = self.denials.nearest(decision, on_denied)
+        wanted = self.on_denied if nearest is None else nearest
+        status = self.denials.status(decision, wanted)
+        named = "" if wanted is None or isinstance(wanted, int) else f" or {wanted!r}"
+        self._shadow_log.note(decision, f"{status}{named}")
+
     def fallback(self, requirement: Requirement) -> Fallback | None:
         """The requirement's own answer, or that of its feature's settings.
 
@@ -272,7 +311,8 @@ class GuardCore:
 
     def decided(self, decision: Decision) -> None:
         """Count a decision; one that shows a wrong deployment is logged."""
-        self.counts["allowed" if decision.allowed else "denied"] += 1
+        if not decision.is_shadow:  # else counted when the request is let through
+            self.counts["allowed" if decision.allowed else "denied"] += 1
         if decision.is_fallback:
             self.counts["fallbacks"] += 1
         if decision.reason in MISCONFIGURED:

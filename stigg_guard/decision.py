@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from stigg_guard.requirement import Requirement
 from stigg_guard.subject import Subject
@@ -52,6 +52,18 @@ class Reason(StrEnum):
     """Ours: a CORS preflight, which is answered without running the view."""
     NO_VERDICT = "NO_VERDICT"
     """Ours: the sidecar gave no verdict, and the policy is to deny."""
+
+
+WITHIN_ENTITLEMENT: Final = frozenset(
+    {
+        Reason.REQUESTED_USAGE_EXCEEDING_LIMIT,
+        Reason.BUDGET_EXCEEDED,
+        Reason.INSUFFICIENT_CREDITS,
+        Reason.NO_VERDICT,
+    }
+)
+"""Denials of customers who are, or may be, entitled to the feature as such: the sidecar
+takes a report of what they use. Of others it refuses one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +169,13 @@ class Decision:
     `reason` is None when allowed. `is_fallback` is True when no verdict of the sidecar
     stands behind the decision, and `source` says what does: `sidecar`,
     `sidecar_fallback`, `last_known`, `fallback` (the requirement's own), `policy` (the
-    application's), `guard` (no question was asked: no customer, or units given back),
-    or `holds` (the units that are left are held by other requests, or the hold store
-    cannot be asked). A decision is true in a boolean context when it is allowed; with
-    `is_shadow` it is not, and the view ran all the same, because of shadow mode.
+    application's), `guard` (no question was asked: no customer, units given back, or the
+    guard is switched off), or `holds` (the units that are left are held by other
+    requests, or the hold store cannot be asked).
+
+    With `is_shadow` it is denied, and what it is about goes on all the same because of
+    shadow mode. A decision is true in a boolean context when that may go on: allowed, or
+    denied in shadow mode.
     """
 
     allowed: bool
@@ -174,7 +189,7 @@ class Decision:
     is_shadow: bool = False
 
     def __bool__(self) -> bool:
-        return self.allowed
+        return self.allowed or self.is_shadow
 
     @property
     def explanation(self) -> str:

@@ -13,7 +13,14 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from stigg_guard.decision import Answer, Decision, Entitlement, NoAnswer, Reason
+from stigg_guard.decision import (
+    WITHIN_ENTITLEMENT,
+    Answer,
+    Decision,
+    Entitlement,
+    NoAnswer,
+    Reason,
+)
 from stigg_guard.functions import is_for_afterwards
 from stigg_guard.judge import fall_back, judge
 from stigg_guard.metering.conversation import (
@@ -59,10 +66,17 @@ def view_flow(
 
     HEAD and OPTIONS are checked and never metered. A preflight is answered without
     asking and without running the view, and so is OPTIONS to a metered view: it would
-    have for nothing what others pay for.
+    have for nothing what others pay for. A denial in shadow mode is noted, and all goes
+    on as if it were allowed.
     """
+    if ground.bypasses():
+        yield Proceed(())
+        return None
     if specs and _is_answered_at_once(specs, scope):
         return Denied(_preflight(specs[0]), HTTPStatus.OK.value)
+    if ground.exempt_when is not None and (yield from _is_exempt(scope, ground)):
+        yield Proceed(())
+        return None
     decisions: list[Decision] = []
     promises: list[Promise] = []
     patience = Patience(ground.terms.wait)
@@ -73,15 +87,22 @@ def view_flow(
             continue
         decision = yield from _spec_flow(spec, promises, scope, ground, patience)
         if not decision.allowed:
-            return Denied(decision, spec.on_denied, spec.message)
+            if not decision.is_shadow:
+                return Denied(decision, spec.on_denied, spec.message)
+            _note_shadow(decision, spec, decisions, ground)
         decisions.append(decision)
     if promises and scope.method not in UNMETERED_METHODS:
+        before = [item.decision for item in promises]
         refused = yield from hold_flow(promises, patience, ground)
         if refused is not None:
             ground.happened("denied", refused)
             ground.decided(refused)
             spec = _refused_spec(refused, promises)
             return Denied(refused, spec.on_denied, spec.message)
+        for item, decision in zip(promises, before, strict=True):
+            if item.decision is not decision:
+                _note_shadow(item.decision, item.spec, decisions, ground)
+                decisions[_index(decisions, decision)] = item.decision
         ground.happened("granted", promises[0].decision)
     outcome = yield Proceed(tuple(decisions))
     try:
@@ -91,6 +112,26 @@ def view_flow(
             yield from give_back(item)
         raise
     return None
+
+
+def _is_exempt(scope: RequestScope, ground: Ground) -> Generator[Step, Any, bool]:
+    """Whether the application exempts the request; asked once."""
+    if scope.is_exempt is None:
+        scope.is_exempt = bool((yield Call(ground.exempt_when, scope.request)))
+    return scope.is_exempt
+
+
+def _note_shadow(
+    decision: Decision, spec: ViewSpec, so_far: list[Decision], ground: Ground
+) -> None:
+    """Take note of a denial in shadow mode; a request has one for each feature."""
+    name = decision.requirement.name
+    if not any(known.is_shadow and known.requirement.name == name for known in so_far):
+        ground.shadowed(decision, spec.on_denied)
+
+
+def _index(decisions: list[Decision], decision: Decision) -> int:
+    return next(n for n, found in enumerate(decisions) if found is decision)
 
 
 def _refused_spec(refused: Decision, promises: list[Promise]) -> ViewSpec:
@@ -120,22 +161,46 @@ def _spec_flow(
 ) -> Generator[Step, Any, Decision]:
     """What one spec says of the request; what it promises joins `promises`."""
     subject = yield from _subject_flow(spec, scope, ground)
+    need = spec.need
     if subject is None:
         decision = _unasked(spec, Reason.NO_CUSTOMER)
+        if _is_all_shadow(need, spec.shadow, ground):
+            decision = replace(decision, is_shadow=True)
         ground.decided(decision)
         return decision
-    need = spec.need
     if not isinstance(need, Requirement) or need.metering is None:
-        return (yield from decide(subject, need, scope, ground))
+        return (yield from decide(subject, need, scope, ground, spec.shadow))
     terms = yield from _metered(spec, need, need.metering, scope)
     need, units = terms.requirement, terms.units
+    is_shadow = ground.is_shadow(need, spec.shadow)
     if units < 0 or need.is_only_metered:
         decision = _admitted_unasked(subject, need)
     else:
-        decision = yield from _units_flow(subject, need, scope, ground, patience)
-    if decision.allowed:
-        promises.append(promise(spec, decision, units, terms.moment))
+        decision = yield from _units_flow(
+            subject, need, scope, ground, None if is_shadow else patience
+        )
+    if decision.allowed or (decision.is_shadow and _can_be_reported(decision)):
+        moment = terms.moment
+        promises.append(promise(spec, decision, units, moment, is_shadow=is_shadow))
     return decision
+
+
+def _can_be_reported(denied: Decision) -> bool:
+    """Whether the sidecar takes a report of what a denied customer uses.
+
+    It takes raw events of everybody.
+    """
+    metering = denied.requirement.metering
+    is_event = metering is not None and metering.event is not None
+    return is_event or denied.reason in WITHIN_ENTITLEMENT
+
+
+def _is_all_shadow(need: Need, shadow: bool | None, ground: Ground) -> bool:
+    """Whether nobody is stopped by a need, whatever its parts come to."""
+    if isinstance(need, Requirement):
+        return ground.is_shadow(need, shadow)
+    found = (_is_all_shadow(part, shadow, ground) for part in need.parts)
+    return all(found) if isinstance(need, AllOf) else any(found)
 
 
 class _Metered(NamedTuple):
@@ -193,23 +258,27 @@ def _units_flow(
     requirement: Requirement,
     scope: RequestScope,
     ground: Ground,
-    patience: Patience,
+    patience: Patience | None,
 ) -> Generator[Step, Any, Decision]:
-    """Units of a metered view, on top of those that this request takes already."""
-    crowded_out = yield from room_flow(subject, requirement, patience, ground)
-    if crowded_out is not None:
-        ground.happened("denied", crowded_out)
-        ground.decided(crowded_out)
-        return crowded_out
+    """Units of a metered view, on top of those that this request takes already.
+
+    Without patience it is in shadow mode, which stops nobody and waits for nothing.
+    """
+    if patience is not None:
+        crowded_out = yield from room_flow(subject, requirement, patience, ground)
+        if crowded_out is not None:
+            ground.happened("denied", crowded_out)
+            ground.decided(crowded_out)
+            return crowded_out
     place = (subject, requirement.name)
     taken = scope.taken.get(place, 0)
     asked = requirement
     if taken:
         asked = replace(requirement, usage=taken + (requirement.usage or 0))
-    decision = yield from check_flow(subject, asked, scope, ground)
+    decision = yield from check_flow(subject, asked, scope, ground, patience is None)
     if decision.allowed:
         scope.taken[place] = taken + (requirement.usage or 0)
-    else:
+    elif not decision.is_shadow:
         ground.happened("denied", decision)
     return replace(decision, requirement=requirement) if taken else decision
 
@@ -265,30 +334,49 @@ def as_subject(found: object) -> Subject | None:
 
 
 def decide(
-    subject: Subject, need: Need, scope: RequestScope, ground: Ground
+    subject: Subject,
+    need: Need,
+    scope: RequestScope,
+    ground: Ground,
+    shadow: bool | None = None,
 ) -> Generator[Step, Any, Decision]:
-    """Whether a subject meets a need; parts are asked in order, as far as needed."""
+    """Whether a subject meets a need; parts are asked in order, as far as needed.
+
+    A part that is denied in shadow mode stops nobody: what comes of the others counts,
+    and if they stop nobody either, that part.
+    """
     if isinstance(need, Requirement):
-        return (yield from check_flow(subject, need, scope, ground))
+        return (yield from check_flow(subject, need, scope, ground, shadow))
     wanted = not isinstance(need, AllOf)
     first: Decision | None = None
     decision: Decision | None = None
+    in_shadow: Decision | None = None
     for part in need.parts:
-        decision = yield from decide(subject, part, scope, ground)
-        if decision.allowed is wanted:
+        decision = yield from decide(subject, part, scope, ground, shadow)
+        if decision.is_shadow:
+            in_shadow = in_shadow or decision
+        elif decision.allowed is wanted:
             return decision
         first = first or decision
     assert first is not None
     assert decision is not None
+    if in_shadow is not None:
+        return in_shadow
     return first if wanted else decision
 
 
 def check_flow(
-    subject: Subject, requirement: Requirement, scope: RequestScope, ground: Ground
+    subject: Subject,
+    requirement: Requirement,
+    scope: RequestScope,
+    ground: Ground,
+    shadow: bool | None = None,
 ) -> Generator[Step, Any, Decision]:
     """One requirement: at most one question, always one decision."""
     decision = ground.recall(subject, requirement)
     if decision is not None and requirement.metering is None:
+        if not decision.allowed and ground.is_shadow(requirement, shadow):
+            decision = replace(decision, is_shadow=True)
         return decision
     question = requirement.question
     reply = scope.recall(subject, question)
@@ -300,6 +388,8 @@ def check_flow(
         ground.keep(decision)
     else:
         decision = _without_verdict(subject, requirement, reply, ground)
+    if not decision.allowed and ground.is_shadow(requirement, shadow):
+        decision = replace(decision, is_shadow=True)
     ground.decided(decision)
     return decision
 

@@ -78,20 +78,21 @@ class Guard(BaseGuard):
         return cls(Settings.from_env(environ))
 
     def check(self, subject: Subject, need: Need | str) -> Decision:
-        """Whether the subject may; a string is the id of a feature."""
+        """Whether the subject may; a string is the id of a feature.
+
+        It is allowed, and nobody is asked, while the guard is switched off (ENABLED).
+        """
         need = as_need(need)
-        known = self._recalled(subject, need)
+        known = self._known(subject, need)
         if known is not None:
             return known
         flow = decide(subject, need, RequestScope(), self._core)
-        decision = self._advance(flow)
-        assert isinstance(decision, Decision)
-        return decision
+        return self._decided(self._advance(flow))
 
     def require(self, subject: Subject, need: Need | str) -> Decision:
-        """The decision when allowed; raises `AccessDenied` when not."""
+        """The decision when one may go on; raises `AccessDenied` when not."""
         decision = self.check(subject, need)
-        if not decision.allowed:
+        if not decision:
             raise AccessDenied(decision)
         return decision
 
@@ -162,7 +163,8 @@ class Guard(BaseGuard):
         """Report calculated usage without asking whether it is allowed.
 
         What became of it: it was "acknowledged", it is "stored" and will be sent, it is
-        "parked" until a person decides, or it was "dropped", which is logged in full.
+        "parked" until a person decides, it was "dropped", which is logged in full, or
+        "bypassed": the guard is switched off.
         """
         measurement, spec = usage_of(
             subject, feature_id, value, update, dimensions, timestamp, delivery
@@ -333,18 +335,16 @@ class AsyncGuard(BaseGuard):
     async def check(self, subject: Subject, need: Need | str) -> Decision:
         """Whether the subject may; a string is the id of a feature."""
         need = as_need(need)
-        known = self._recalled(subject, need)
+        known = self._known(subject, need)
         if known is not None:
             return known
         flow = decide(subject, need, RequestScope(), self._core)
-        decision = await self._advance(flow)
-        assert isinstance(decision, Decision)
-        return decision
+        return self._decided(await self._advance(flow))
 
     async def require(self, subject: Subject, need: Need | str) -> Decision:
-        """The decision when allowed; raises `AccessDenied` when not."""
+        """The decision when one may go on; raises `AccessDenied` when not."""
         decision = await self.check(subject, need)
-        if not decision.allowed:
+        if not decision:
             raise AccessDenied(decision)
         return decision
 

@@ -24,7 +24,7 @@ from stigg_guard.requirement import (
     check_units,
 )
 from stigg_guard.subject import Subject
-from stigg_guard.view import CustomerResolver, OnDenied
+from stigg_guard.view import CustomerResolver, OnDenied, RequestCallable
 
 # The steps live for one turn of a request; freezing them would cost it a microsecond.
 
@@ -182,14 +182,28 @@ OutcomeName: TypeAlias = Literal[
     "delivered",
     "parked",
     "dropped",
+    "shadow_denied",
 ]
-"""What metering tells its hooks."""
+"""What hooks are told of: outcomes of metering, and denials that shadow mode undid."""
 
 
 class Ground(Protocol):
     """What the conversation stands on: the application's memory and policy."""
 
     customer: CustomerResolver | None
+    exempt_when: RequestCallable | None
+
+    def bypasses(self) -> bool:
+        """Whether the guard is switched off now; what it then lets pass is counted."""
+        ...
+
+    def is_shadow(self, requirement: Requirement, shadow: bool | None) -> bool:
+        """Whether a denial is only noted: the view's word, the feature's, or ours."""
+        ...
+
+    def shadowed(self, decision: Decision, on_denied: OnDenied | None = None) -> None:
+        """Take note of a denial that is only noted: count it, tell hooks, log it."""
+        ...
 
     def recall(self, subject: Subject, requirement: Requirement) -> Decision | None:
         """A decision young enough to be used again without asking."""
@@ -324,6 +338,8 @@ class RequestScope:
     admissions: list[Admission] = field(default_factory=list[Admission])
     decisions: list[Decision] = field(default_factory=list[Decision])
     measurements: list[Measurement] = field(default_factory=list[Measurement])
+    is_guarded: bool = False
+    is_exempt: bool | None = None
     streams: list[tuple[Admission, Stream]] = field(
         default_factory=list[tuple[Admission, Stream]]
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from math import inf
 from typing import Any, Final, Literal, TypeAlias
 
 from stigg_guard.decision import Decision, Entitlement, NoAnswer, Reason
@@ -28,7 +29,7 @@ from stigg_guard.metering.measurement import MOST_EVENT_BYTES, Measurement
 from stigg_guard.metering.moment import as_moment
 from stigg_guard.metering.outbox.row import NewRow
 from stigg_guard.metering.patience import Patience
-from stigg_guard.metering.promise import Promise, unasked_promise
+from stigg_guard.metering.promise import Promise, unasked_promise, unlimited
 from stigg_guard.metering.terms import Terms
 from stigg_guard.requirement import (
     Requirement,
@@ -53,8 +54,9 @@ from stigg_guard.steps import (
 from stigg_guard.subject import Subject
 from stigg_guard.view import ViewSpec
 
-Fate: TypeAlias = Literal["acknowledged", "stored", "parked", "dropped"]
-"""What became of a measurement; `dropped` is logged in full."""
+Fate: TypeAlias = Literal["acknowledged", "stored", "parked", "dropped", "bypassed"]
+"""What became of a measurement; `dropped` is logged in full, `bypassed` is not reported
+because the guard is switched off."""
 
 UNMETERED_METHODS: Final = frozenset({"HEAD", "OPTIONS"})
 
@@ -90,15 +92,23 @@ def room_flow(
 def hold_flow(
     promises: Sequence[Promise], patience: Patience, ground: Ground
 ) -> Generator[Step, Any, Decision | None]:
-    """Hold what all promises want, or nothing; the denial, None when all is held."""
-    wants = tuple(item.want for item in promises if item.want is not None)
-    if not wants:
-        return None
-    take = Take(wants=wants, lease=ground.terms.lease)
+    """Hold what all promises want, or nothing; the denial, None when all is held.
+
+    One in shadow mode is never refused and never waits: its decision says so instead.
+    """
     while True:
-        taken = yield from _take(take)
+        wants = tuple(
+            item.want
+            for item in promises
+            if item.want is not None and item.goes_directly
+        )
+        if not wants:
+            return None
+        taken = yield from _take(Take(wants=wants, lease=ground.terms.lease))
         if taken.granted:
             break
+        if _lets_through(promises, taken):
+            continue
         refused = next(item for item in promises if item.place == taken.refused)
         assert refused.want is not None
         if taken.refusal == "used":
@@ -112,12 +122,30 @@ def hold_flow(
             return _no_verdict(refused.decision)
         yield Pause(pause)
     for item in promises:
-        item.is_held = item.want is not None
+        item.is_held = item.want is not None and item.goes_directly
         if item.is_held:
             ground.happened("held", item.decision)
     if patience.has_waited:
         ground.happened("waited", promises[0].decision)
     return None
+
+
+def _lets_through(promises: Sequence[Promise], taken: Taken) -> bool:
+    """Whether a refused promise is in shadow mode, and so does without its hold."""
+    for item in promises:
+        want = item.want
+        if want is None or want.place != taken.refused or not item.is_shadow:
+            continue
+        if taken.refusal == "fenced" and item.goes_directly:
+            # Its total is being compared just now: behind that, in its turn.
+            item.goes_directly = False
+            return True
+        if taken.refusal != "fenced" and want.limit != inf:
+            item.want = unlimited(want)
+            denied = _over_limit(item.decision, taken.counted)
+            item.decision = replace(denied, is_shadow=True)
+            return True
+    return False
 
 
 def _take(take: Take) -> Generator[Step, Any, Taken]:
@@ -269,6 +297,8 @@ def report_flow(
     measurement: Measurement, spec: ViewSpec, ground: Ground
 ) -> Generator[Step, Any, Fate]:
     """Report usage that nobody asked for before; it is counted, and limits nothing."""
+    if ground.bypasses():
+        return "bypassed"
     item = unasked_promise(measurement, spec)
     ground.happened("measured", measurement)
     if item.want is not None:

@@ -5,8 +5,9 @@ How it is held and delivered is `metering.conversation`'s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 from stigg_guard.decision import Decision
 from stigg_guard.metering.holds.base import Place, Want
@@ -22,7 +23,8 @@ class Promise:
     """Units that a request may use: decided, and perhaps held.
 
     `units` are what the view said before it ran, below 0 for what it gives back. `want`
-    is what is to be held of them, None when nothing limits them.
+    is what is to be held of them, None when nothing limits them. With `is_shadow` no
+    limit stops it: what would exceed one is only noted.
     """
 
     spec: ViewSpec
@@ -33,6 +35,7 @@ class Promise:
     want: Want | None = None
     is_held: bool = False
     goes_directly: bool = True
+    is_shadow: bool = False
 
     @property
     def place(self) -> Place | None:
@@ -41,18 +44,30 @@ class Promise:
 
 
 def promise(
-    spec: ViewSpec, decision: Decision, units: float, moment: datetime | None
+    spec: ViewSpec,
+    decision: Decision,
+    units: float,
+    moment: datetime | None,
+    *,
+    is_shadow: bool = False,
 ) -> Promise:
     """The promise of a metered requirement that was decided, with what it takes."""
     key = new_key()
+    want = _want(decision, units, key)
     return Promise(
         spec=spec,
         decision=decision,
         units=units,
         key=key,
         moment=moment or _moment(decision),
-        want=_want(decision, units, key),
+        want=unlimited(want) if decision.is_shadow else want,
+        is_shadow=is_shadow,
     )
+
+
+def unlimited(want: Want | None) -> Want | None:
+    """The same units, held against no limit: the ledger knows them."""
+    return None if want is None else replace(want, limit=inf)
 
 
 def unasked_promise(measurement: Measurement, spec: ViewSpec) -> Promise:
@@ -79,9 +94,7 @@ def unasked_promise(measurement: Measurement, spec: ViewSpec) -> Promise:
 
 def _known(place: Place, key: str) -> Want:
     """Nothing is held, but the ledger knows that a report is under way."""
-    return Want(
-        place=place, key=key, units=0, limit=float("inf"), usage=None, period=None
-    )
+    return Want(place=place, key=key, units=0, limit=inf, usage=None, period=None)
 
 
 def _moment(decision: Decision) -> datetime:
