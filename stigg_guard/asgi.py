@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from stigg_guard.decision import Decision
 from stigg_guard.denial import Denial
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.exchange import (
@@ -29,6 +30,7 @@ from stigg_guard.rule_settings import only_paths
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
 from stigg_guard.steps import RequestScope, Usage
+from stigg_guard.templates import refuse_templates
 from stigg_guard.view import CustomerResolver, ViewSpec, in_order
 
 _ENDS: Final = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
@@ -40,6 +42,7 @@ __all__ = [
     "Scope",
     "Send",
     "StiggGuardMiddleware",
+    "decision_from",
     "entitlements_from",
     "guard_from",
     "usage_from",
@@ -64,6 +67,16 @@ def entitlements_from(scope: Mapping[str, Any]) -> LazyEntitlements:
     return exchange_of(scope).entitlements(scope)
 
 
+def decision_from(
+    scope: Mapping[str, Any], feature_id: str | None = None
+) -> Decision | None:
+    """What was decided of this request: of a feature or currency, or of all it needs.
+
+    Of all, a denial in shadow mode comes first. None when nothing was asked.
+    """
+    return exchange_of(scope).scope.decision(feature_id)
+
+
 class StiggGuardMiddleware:
     """Guards an ASGI application: `StiggGuardMiddleware(app, target=..., rules=[...])`.
 
@@ -71,6 +84,9 @@ class StiggGuardMiddleware:
     `customer` is called with the scope. HTTP and WebSocket only; all else passes
     through. Messages are forwarded as they come, never kept.
     """
+
+    renders_templates = False
+    """Whether `on_denied` may name a template: a framework's middleware renders it."""
 
     def __init__(
         self,
@@ -98,6 +114,8 @@ class StiggGuardMiddleware:
         rules = own.rules if guard is None else guard.settings.rules + own.rules
         self._rules = only_paths(rules, type(self).__name__)
         self._is_checked = False
+        if not self.renders_templates:
+            refuse_templates(type(self).__name__, self.guard.settings, self._rules)
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -135,15 +135,15 @@ class BaseGuard(FunctionDecorators):
     def headers(self, scope: RequestScope) -> dict[str, str]:
         """What a response is to have, unless it says so itself.
 
-        It tells of its limits, if RATE_LIMIT_HEADERS is set, and a guarded view's is not
-        for shared caches, as CACHE_CONTROL says.
+        It tells of its limits, if RATE_LIMIT_HEADERS is set, and that of a guarded view
+        is not for shared caches, as CACHE_CONTROL says.
         """
         settings = self._core.settings
         found: dict[str, str] = {}
         if settings.rate_limit_headers is not None:
             names = settings.rate_limit_headers
             found = rate_limit_headers(names, scope.decisions, scope.measurements)
-        if scope.is_guarded and settings.cache_control is not None:
+        if settings.cache_control is not None and (scope.is_guarded or scope.decisions):
             found["Cache-Control"] = settings.cache_control
         return found
 

@@ -169,13 +169,13 @@ class Decision:
     `reason` is None when allowed. `is_fallback` is True when no verdict of the sidecar
     stands behind the decision, and `source` says what does: `sidecar`,
     `sidecar_fallback`, `last_known`, `fallback` (the requirement's own), `policy` (the
-    application's), `guard` (no question was asked: no customer, units given back, or the
-    guard is switched off), or `holds` (the units that are left are held by other
+    application's), `guard` (no question was asked: no customer, units given back, or
+    the guard is switched off), or `holds` (the units that are left are held by other
     requests, or the hold store cannot be asked).
 
     With `is_shadow` it is denied, and what it is about goes on all the same because of
-    shadow mode. A decision is true in a boolean context when that may go on: allowed, or
-    denied in shadow mode.
+    shadow mode. A decision is true in a boolean context when that may go on: allowed,
+    or denied in shadow mode.
     """
 
     allowed: bool

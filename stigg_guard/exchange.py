@@ -16,7 +16,7 @@ from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import AsyncGuard
 from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.metering.body import length_of
-from stigg_guard.response_start import ResponseStart, missing
+from stigg_guard.response_start import ResponseStart
 from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
 
@@ -86,7 +86,7 @@ class Exchange:
     async def start(self, status: int | None, message: Message) -> Message:
         """Settle what was admitted, once: the response begins with this message.
 
-        What comes back is the message with the headers that tell of limits.
+        What comes back is the message with the headers it lacks.
         """
         if self.has_started:
             return message
@@ -119,17 +119,19 @@ class Exchange:
             await self.guard.settle(self.scope, status)
 
     def with_headers(self, message: Message) -> Message:
-        """The beginning of a response, with the headers that tell of limits."""
+        """The beginning of a response, with the headers it lacks."""
         wanted = self.guard.headers(self.scope)
+        if message["type"] == "websocket.accept":
+            wanted.pop("Cache-Control", None)
         if not wanted:
             return message
         own: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
-        added = missing(wanted, (name.decode("latin-1") for name, _ in own))
-        encoded = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in added
-        ]
-        return {**message, "headers": [*own, *encoded]}
+        present = {name.lower() for name, _ in own}
+        for name, value in wanted.items():
+            encoded = name.lower().encode("latin-1")
+            if encoded not in present:
+                own.append((encoded, value.encode("latin-1")))
+        return {**message, "headers": own}
 
     def forget(self) -> None:
         """Let go of the request, which holds this: no cycle."""

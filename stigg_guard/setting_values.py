@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from inspect import iscoroutinefunction
 from typing import Any, Final, cast
 
 from sidecar_client.errors import ConfigurationError
@@ -135,11 +136,12 @@ def enabled(value: Any) -> Any:
     """True, False, or a function of nothing that says which."""
     if isinstance(value, bool):
         return value
+    cure = 'use True, False, or a function of nothing, such as "flags.is_guarded"'
+    if value is None or (isinstance(value, str) and "." not in value):
+        raise Wrong(cure)
     found = function(value)
-    if found is None:
-        raise Wrong(
-            'use True, False, or a function of nothing, such as "flags.is_guarded"'
-        )
+    if iscoroutinefunction(found):
+        raise Wrong(f"{cure}; it is asked for each request, and is not awaited")
     return found
 
 

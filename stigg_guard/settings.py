@@ -27,6 +27,7 @@ from stigg_guard.setting_values import READERS, Wrong, from_text
 from stigg_guard.view import CustomerResolver, OnDenied, RequestCallable
 
 ENVIRONMENT_PREFIX: Final = "STIGG_GUARD_"
+_SWITCH: Final = "STIGG_GUARD_ENABLED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,9 @@ class Settings:
     write_timeout: float = 2.0
     """The deadline of a report."""
     enabled: bool | Callable[[], bool] = True
-    """Whether requests are guarded at all; asked for each, if it is a function."""
+    """Whether requests are guarded at all; asked for each, if it is a function.
+
+    Where nothing is said, the environment's `STIGG_GUARD_ENABLED` counts."""
     shadow: bool = False
     """Whether a denied request is only noted, and its view runs all the same."""
     exempt_when: RequestCallable | None = None
@@ -129,24 +132,26 @@ class Settings:
         cls, mapping: Mapping[str, Any], *, name: str = "STIGG_GUARD"
     ) -> Settings:
         """Settings from a mapping with upper-case keys, such as Django's."""
-        return _read(mapping, lambda key: f'{name}["{key}"]')
+        return _read(_switched(mapping), lambda key: f'{name}["{key}"]')
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], *, owner: str) -> Settings:
         """Settings from keyword arguments of `owner`, in lower case."""
         values = _as_keys(options, owner)
-        return _read(values, lambda key: f"{owner}({key.lower()}=...)")
+        return _read(_switched(values), lambda key: f"{owner}({key.lower()}=...)")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Settings from `STIGG_GUARD_TARGET` and its like; RULES is written as JSON."""
         environ = os.environ if environ is None else environ
-        return cls.from_flat(
-            {
-                name: from_text(name.removeprefix(ENVIRONMENT_PREFIX), text)
-                for name, text in environ.items()
-                if name.startswith(ENVIRONMENT_PREFIX)
-            }
+        keys = {
+            name.removeprefix(ENVIRONMENT_PREFIX): text
+            for name, text in environ.items()
+            if name.startswith(ENVIRONMENT_PREFIX)
+        }
+        return _read(
+            {key: from_text(key, text) for key, text in keys.items()},
+            lambda key: ENVIRONMENT_PREFIX + key,
         )
 
     @classmethod
@@ -168,13 +173,22 @@ class Settings:
             if name.startswith(ENVIRONMENT_PREFIX)
         }
         return _read(
-            values | given,
+            _switched(values | given),
             lambda key: (
                 f"{owner}({key.lower()}=...)"
                 if key in given
                 else ENVIRONMENT_PREFIX + key
             ),
         )
+
+
+def _switched(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values with the kill switch of the environment, where they have none."""
+    text = os.environ.get(_SWITCH)
+    if text is None or "ENABLED" in values:
+        return values
+    switch = _value(READERS["ENABLED"], from_text("ENABLED", text), _SWITCH)
+    return {**values, "ENABLED": switch}
 
 
 def _as_keys(options: Mapping[str, Any], owner: str) -> dict[str, Any]:

@@ -357,6 +357,20 @@ class RequestScope:
         """The usage of a feature or event; without a name, of all that is metered."""
         return self.usages.setdefault(name, Usage())
 
+    def decision(self, name: str | None = None) -> Decision | None:
+        """The last decision of a feature or currency, or of all; None without one.
+
+        Of all, a denial in shadow mode comes first.
+        """
+        found = [
+            decision
+            for decision in reversed(self.decisions)
+            if name is None or decision.requirement.name == name
+        ]
+        return next(
+            (one for one in found if one.is_shadow), found[0] if found else None
+        )
+
     def used(self, name: str) -> float | None:
         """The units that the view said it used, None when it said nothing."""
         for usage in (self.usages.get(name), self.usages.get("")):

@@ -10,19 +10,27 @@ from http import HTTPStatus
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from stigg_guard.decision import Decision
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import AsyncGuard, Guard
 from stigg_guard.rule_settings import only_paths
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
 from stigg_guard.steps import RequestScope, Usage
+from stigg_guard.templates import refuse_templates
 from stigg_guard.view import CustomerResolver
 from stigg_guard.wsgi_exchange import KEY, Exchange, ExcInfo, exchange_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["Exchange", "StiggGuardMiddleware", "guard_from", "usage_from"]
+__all__ = [
+    "Exchange",
+    "StiggGuardMiddleware",
+    "decision_from",
+    "guard_from",
+    "usage_from",
+]
 
 
 class StiggGuardMiddleware:
@@ -54,6 +62,7 @@ class StiggGuardMiddleware:
         self._customer = read.customer
         rules = read.rules if guard is None else guard.settings.rules + read.rules
         self._rules = only_paths(rules, type(self).__name__)
+        refuse_templates(type(self).__name__, self.guard.settings, self._rules)
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -182,6 +191,16 @@ def usage_from(environ: WSGIEnvironment, feature_id: str | None = None) -> Usage
     With the id of a feature, or the name of an event, it is of that alone.
     """
     return exchange_of(environ).scope.usage(feature_id or "")
+
+
+def decision_from(
+    environ: WSGIEnvironment, feature_id: str | None = None
+) -> Decision | None:
+    """What was decided of this request: of a feature or currency, or of all it needs.
+
+    Of all, a denial in shadow mode comes first. None when nothing was asked.
+    """
+    return exchange_of(environ).scope.decision(feature_id)
 
 
 def request_scope(

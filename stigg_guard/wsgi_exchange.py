@@ -89,7 +89,7 @@ class Exchange:
         exc_info: ExcInfo | None = None,
         /,
     ) -> Callable[[bytes], object]:
-        """Tell the server, with the headers that tell of limits."""
+        """Tell the server, with the headers that the response lacks."""
         wanted = self.guard.headers(self.scope)
         added = missing(wanted, (name for name, _ in headers)) if wanted else []
         return self.forward(status, [*headers, *added], exc_info)

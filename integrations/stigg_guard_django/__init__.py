@@ -22,13 +22,14 @@ from stigg_guard_django.mixins import (  # noqa: E402
     RequiresFeatureMixin,
 )
 from stigg_guard_django.paths import guarded_path, guarded_re_path  # noqa: E402
+from stigg_guard_django.staff import is_staff  # noqa: E402
 from stigg_guard_django.views import (  # noqa: E402
     meters_usage,
     requires_all,
     requires_any,
     requires_feature,
 )
-from stigg_guard_django.visit import usage_from  # noqa: E402
+from stigg_guard_django.visit import decision_from, usage_from  # noqa: E402
 
 __all__ = [
     "AccessDenied",
@@ -37,11 +38,13 @@ __all__ = [
     "RequiresFeatureMixin",
     "StiggGuardMiddleware",
     "StiggRequest",
+    "decision_from",
     "entitlements_from",
     "guard_exempt",
     "guard_from",
     "guarded_path",
     "guarded_re_path",
+    "is_staff",
     "meters_usage",
     "requires_all",
     "requires_any",

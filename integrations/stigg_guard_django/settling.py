@@ -57,6 +57,17 @@ def settle_in_transaction(guard: Guard, visit: Visit, response: Any) -> None:
     _report(guard, visit, status, response)
 
 
+def keep_private(guard: Guard | AsyncGuard, response: object) -> None:
+    """Keep a view's response out of shared caches, unless it says what they may do.
+
+    Here already, as decorators and middleware further out may keep what they get:
+    `cache_page` and `UpdateCacheMiddleware` do not keep what is private.
+    """
+    wanted = guard.settings.cache_control
+    if wanted is not None and isinstance(response, HttpResponseBase):
+        response.headers.setdefault("Cache-Control", wanted)
+
+
 def _report(guard: Guard, visit: Visit, status: int | None, response: Any) -> None:
     guard.settle(visit, status, response=response, is_streamed=True)
     if visit.streams and _is_there(response):

@@ -18,7 +18,12 @@ from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import is_async
 from stigg_guard_django.placement import refuse_dispatch, refuse_misplaced
-from stigg_guard_django.settling import asettle, settle, settle_in_transaction
+from stigg_guard_django.settling import (
+    asettle,
+    keep_private,
+    settle,
+    settle_in_transaction,
+)
 from stigg_guard_django.visit import explain, visit_of
 
 
@@ -58,6 +63,7 @@ def run(
     if visit.is_owned:
         guard.admit(specs, visit)
         response = visit.result = view(*args, **kwargs)
+        keep_private(guard, response)
         settle_in_transaction(guard, visit, response)
         return response
     visit.is_owned, response = True, None
@@ -87,6 +93,7 @@ async def arun(
     if visit.is_owned:
         await guard.admit(specs, visit)
         response = visit.result = await view(*args, **kwargs)
+        keep_private(guard, response)
         return response
     visit.is_owned, response = True, None
     try:

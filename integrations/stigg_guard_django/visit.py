@@ -13,7 +13,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from stigg_guard import AccessDenied
+from stigg_guard import AccessDenied, Decision
 from stigg_guard.steps import RequestScope, Usage
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import call
@@ -68,6 +68,17 @@ def usage_from(request: HttpRequest, feature_id: str | None = None) -> Usage:
     """
     own: HttpRequest = getattr(request, "_request", request)
     return visit_of(own).usage(feature_id or "")
+
+
+def decision_from(
+    request: HttpRequest, feature_id: str | None = None
+) -> Decision | None:
+    """What was decided of this request: of a feature or currency, or of all it needs.
+
+    Of all, a denial in shadow mode comes first. None when nothing was asked.
+    """
+    own: HttpRequest = getattr(request, "_request", request)
+    return visit_of(own).decision(feature_id)
 
 
 def leave(request: HttpRequest) -> None:

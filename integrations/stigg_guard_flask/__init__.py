@@ -14,7 +14,11 @@ from stigg_guard_flask import signals  # noqa: E402  # says what is missing
 from stigg_guard_flask.blueprints import guard_blueprint, guard_exempt  # noqa: E402
 from stigg_guard_flask.denied import DeniedRequest, PaymentRequired  # noqa: E402
 from stigg_guard_flask.extension import StiggGuard  # noqa: E402
-from stigg_guard_flask.requests import guard_from, usage_from  # noqa: E402
+from stigg_guard_flask.requests import (  # noqa: E402
+    decision_from,
+    guard_from,
+    usage_from,
+)
 from stigg_guard_flask.templating import entitlements_from  # noqa: E402
 from stigg_guard_flask.views import (  # noqa: E402
     meters_usage,
@@ -28,6 +32,7 @@ __all__ = [
     "DeniedRequest",
     "PaymentRequired",
     "StiggGuard",
+    "decision_from",
     "entitlements_from",
     "guard_blueprint",
     "guard_exempt",

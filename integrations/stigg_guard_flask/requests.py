@@ -9,6 +9,7 @@ from typing import Final
 
 from flask import Flask, current_app, request
 
+from stigg_guard.decision import Decision
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import Guard
 from stigg_guard.steps import RequestScope, Usage
@@ -48,6 +49,14 @@ def usage_from(feature_id: str | None = None) -> Usage:
     With the id of a feature, or the name of an event, it is of that alone.
     """
     return current_scope().usage(feature_id or "")
+
+
+def decision_from(feature_id: str | None = None) -> Decision | None:
+    """What was decided of this request: of a feature or currency, or of all it needs.
+
+    Of all, a denial in shadow mode comes first. None when nothing was asked.
+    """
+    return current_scope().decision(feature_id)
 
 
 def admit(specs: tuple[ViewSpec, ...], scope: RequestScope) -> None:

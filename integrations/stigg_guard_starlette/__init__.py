@@ -21,6 +21,7 @@ from stigg_guard_starlette.handlers import install_handlers  # noqa: E402
 from stigg_guard_starlette.lifespan import guard_lifespan  # noqa: E402
 from stigg_guard_starlette.middleware import (  # noqa: E402
     StiggGuardMiddleware,
+    decision_from,
     guard_from,
     usage_from,
 )
@@ -28,6 +29,7 @@ from stigg_guard_starlette.middleware import (  # noqa: E402
 __all__ = [
     "AccessDenied",
     "StiggGuardMiddleware",
+    "decision_from",
     "entitlements_from",
     "guard_exempt",
     "guard_from",

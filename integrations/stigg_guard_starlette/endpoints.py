@@ -112,7 +112,9 @@ def _admit_in_thread(exchange: Exchange, specs: Specs, *, needs_loop: bool) -> N
     An asynchronous resolver may hold on to that loop, as database pools do.
     """
     scope, guard = exchange.scope, exchange.guard
-    if needs_loop or is_async(scope.customer or guard.settings.customer):
+    settings = guard.settings
+    asked = (scope.customer or settings.customer, settings.exempt_when)
+    if needs_loop or any(map(is_async, asked)):
         from_thread.run(guard.admit, specs, scope)
     else:
         guard.sync.admit(specs, scope)

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from stigg_guard import asgi, exchange
+from stigg_guard.decision import Decision
 from stigg_guard.decorators import is_exempt
 from stigg_guard.denial import Denial
 from stigg_guard.errors import AccessDenied, ConfigurationError
@@ -50,6 +51,16 @@ def usage_from(request: HTTPConnection, feature_id: str | None = None) -> Usage:
     With the id of a feature, or the name of an event, it is of that alone.
     """
     return exchange_of(request).scope.usage(feature_id or "")
+
+
+def decision_from(
+    request: HTTPConnection, feature_id: str | None = None
+) -> Decision | None:
+    """What was decided of this request: of a feature or currency, or of all it needs.
+
+    Of all, a denial in shadow mode comes first. None when nothing was asked.
+    """
+    return exchange_of(request).scope.decision(feature_id)
 
 
 def exchange_of(request: HTTPConnection) -> exchange.Exchange:

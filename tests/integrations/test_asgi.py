@@ -127,7 +127,8 @@ async def test_messages_are_forwarded_as_they_are_and_at_once(
             await send(message)
             assert len(server.sent) == count
 
-    sent = await server.run(guarded(sidecar, streaming), http("/templates"))
+    app = guarded(sidecar, streaming, cache_control=None)
+    sent = await server.run(app, http("/templates"))
     assert all(one is other for one, other in zip(sent, messages, strict=True))
 
 

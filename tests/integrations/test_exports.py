@@ -8,6 +8,7 @@ import pytest
 
 SHARED = {
     "AccessDenied",
+    "decision_from",
     "guard_exempt",
     "guard_from",
     "meters_usage",
@@ -32,6 +33,7 @@ SHARED = {
                 "entitlements_from",
                 "guarded_path",
                 "guarded_re_path",
+                "is_staff",
             },
         ),
         (
@@ -71,7 +73,8 @@ def test_fastapi_has_its_dependencies() -> None:
 @pytest.mark.parametrize("module", ["stigg_guard.asgi", "stigg_guard.wsgi"])
 def test_any_application_has_a_middleware_its_guard_and_its_usage(module: str) -> None:
     names = import_module(module).__all__
-    assert {"StiggGuardMiddleware", "guard_from", "usage_from"} <= set(names)
+    functions = {"decision_from", "guard_from", "usage_from"}
+    assert {"StiggGuardMiddleware", *functions} <= set(names)
 
 
 def test_django_rest_framework_has_its_own_places() -> None:
