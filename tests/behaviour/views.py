@@ -36,7 +36,11 @@ class Told:
         """Read a query; raises `ViewBroke` if it says `raise=1`."""
         if query.get("raise"):
             raise ViewBroke
-        names = {"units": "X-Units", "limit": "X-RateLimit-Limit"}
+        names = {
+            "units": "X-Units",
+            "limit": "X-RateLimit-Limit",
+            "cache": "Cache-Control",
+        }
         return cls(
             status=int(query.get("status", 200)),
             headers={names[key]: query[key] for key in names if key in query},
