@@ -53,7 +53,7 @@ class Settings:
     shadow: bool = False
     """Whether a denied request is only noted, and its view runs all the same."""
     exempt_when: RequestCallable | None = None
-    """A function of the request, sync or async: whether nothing is asked for it."""
+    """A function of the request that says whether nothing is asked for it."""
     on_unavailable: Policy = "allow"
     """What to do when the sidecar gives no verdict and nothing else is known."""
     last_known_for: float = 3600
