@@ -16,6 +16,11 @@ from django.utils.http import (
 
 REQUEST: Final = "HX-Request"
 REDIRECT: Final = "HX-Redirect"
+_WHOLE: Final = {
+    "HX-Boosted": "true",
+    "HX-History-Restore-Request": "true",
+    "HX-Request-Type": "full",  # htmx 4
+}
 
 
 def is_htmx(request: HttpRequest) -> bool:
@@ -25,10 +30,7 @@ def is_htmx(request: HttpRequest) -> bool:
 
 def wants_fragment(request: HttpRequest) -> bool:
     """Whether it goes into a page that is there; a boosted link wants a whole page."""
-    is_whole = any(
-        request.headers.get(name) == "true"
-        for name in ("HX-Boosted", "HX-History-Restore-Request")
-    )
+    is_whole = any(request.headers.get(name) == said for name, said in _WHOLE.items())
     return is_htmx(request) and not is_whole
 
 

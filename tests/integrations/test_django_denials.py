@@ -260,9 +260,18 @@ def test_htmx_gets_a_fragment(sidecar: LocalSidecar) -> None:
     assert "<html" not in body
 
 
-@pytest.mark.parametrize("header", ["HX-Boosted", "HX-History-Restore-Request"])
-def test_htmx_that_wants_a_page_gets_one(header: str, sidecar: LocalSidecar) -> None:
-    answer = denied(sidecar, headers={**HTMX, header: "true"})
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"HX-Boosted": "true"},
+        {"HX-History-Restore-Request": "true"},
+        {"HX-Request-Type": "full"},
+    ],
+)
+def test_htmx_that_wants_a_page_gets_one(
+    header: dict[str, str], sidecar: LocalSidecar
+) -> None:
+    answer = denied(sidecar, headers={**HTMX, **header})
     assert answer.content.startswith(b"<!doctype html>")
 
 
