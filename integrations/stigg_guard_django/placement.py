@@ -1,6 +1,6 @@
-"""Where a guard must not stand among views of Django REST framework and django-ninja.
+"""Where a guard must not stand: on what is no view, or where no API knows its user.
 
-It looks at names alone: neither need be installed.
+It looks at names alone: neither Django REST framework nor django-ninja need be there.
 """
 
 from __future__ import annotations
@@ -38,6 +38,22 @@ def refuse_misplaced(name: str, view: Any) -> None:
     bound = getattr(view, "func", None)
     if getattr(bound, "__name__", None) == "dispatch":
         refuse_dispatch(getattr(bound, "__self__", None), f"@{name}")
+
+
+def refuse_no_view(name: str, view: object) -> None:
+    """Raise `TypeError` for what makes views, and is none itself."""
+    if isinstance(view, type):
+        mixin = "MetersUsageMixin" if name == "meters_usage" else "RequiresFeatureMixin"
+        raise TypeError(
+            f"@{name} stands on the class {view.__name__}; write"
+            f" class {view.__name__}({mixin}, ...), or"
+            f' @method_decorator({name}(...), name="dispatch").'
+        )
+    if isinstance(view, tuple | list):
+        raise TypeError(
+            f"{name}() was given what include() returned; write"
+            " guarded_path(route, include(...), feature=...)."
+        )
 
 
 def refuse_dispatch(view: object, guard: str = "a guard") -> None:

@@ -17,7 +17,11 @@ from stigg_guard.decorators import Decorators, View
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import is_async
-from stigg_guard_django.placement import refuse_dispatch, refuse_misplaced
+from stigg_guard_django.placement import (
+    refuse_dispatch,
+    refuse_misplaced,
+    refuse_no_view,
+)
 from stigg_guard_django.settling import (
     asettle,
     keep_private,
@@ -108,7 +112,10 @@ async def arun(
 
 
 def request_among(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> HttpRequest:
-    """The request that a view was called with: its first argument, after `self`."""
+    """The request that a view was called with: its first argument, after `self`.
+
+    Other methods of a view, such as `form_valid`, get none; `self` has it.
+    """
     for found in (*args[:2], kwargs.get("request")):
         if isinstance(found, HttpRequest):
             if args and found is not args[0]:
@@ -117,6 +124,10 @@ def request_among(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> HttpReque
         wrapped = getattr(found, "_request", None)
         if isinstance(wrapped, HttpRequest):
             return wrapped
+    own = getattr(args[0], "request", None) if args else None
+    own = getattr(own, "_request", own)
+    if isinstance(own, HttpRequest):
+        return own
     raise TypeError(
         "a guarded view was called without a Django request; call it with an"
         " HttpRequest as its first argument."
@@ -131,7 +142,12 @@ class DjangoDecorators(Decorators):
         decorate = super().decorator(name, spec)
 
         def placed(view: View) -> View:
+            given: Any = view
+            if isinstance(given, staticmethod | classmethod):
+                method: Any = given
+                return type(method)(placed(method.__func__))  # type: ignore[no-any-return]
             refuse_misplaced(name, view)
+            refuse_no_view(name, view)
             return decorate(view)
 
         return placed
