@@ -86,6 +86,14 @@ def current_subject() -> Subject | None:
     return bound[-1] if bound else None
 
 
+def bind_alone(whom: Subject | None) -> None:
+    """Bind a subject, or nobody, and forget all that was bound in this context.
+
+    For runners of jobs: what a job before left behind must not be the next one's.
+    """
+    _bound.set(() if whom is None else (whom,))
+
+
 class _Binding:
     """A subject around one call; nothing else happens."""
 

@@ -6,11 +6,12 @@ How a denied decision looks over HTTP lives in `denial`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from stigg_guard.requirement import Requirement
 from stigg_guard.subject import Subject
@@ -19,6 +20,9 @@ Kind: TypeAlias = Literal["boolean", "numeric", "metered", "enum", "credit"]
 Source: TypeAlias = Literal[
     "sidecar", "sidecar_fallback", "last_known", "fallback", "policy", "guard", "holds"
 ]
+
+
+_EXPLANATION: Final = re.compile(r"(.+): denied, ([A-Z_]+)(?: (\d+))? \((\w+)\)")
 
 
 class Reason(StrEnum):
@@ -199,6 +203,28 @@ class Decision:
             return f"{name}: allowed ({self.source})"
         number = f" {self.reason_number}" if self._has_unknown_number else ""
         return f"{name}: denied, {self.reason}{number} ({self.source})"
+
+    @classmethod
+    def from_explanation(cls, explanation: str) -> Decision:
+        """The denial that an explanation tells of, without subject and entitlement.
+
+        It is all that is left of an `AccessDenied` which was sent as JSON. Raises
+        `ValueError` for any other text.
+        """
+        found = _EXPLANATION.fullmatch(explanation)
+        if found is None:
+            raise ValueError(f"{explanation!r} is not the explanation of a denial.")
+        name, reason, number = found.group(1, 2, 3)
+        source: Any = found[4]
+        return cls(
+            allowed=False,
+            requirement=Requirement(feature_id=name),
+            subject=None,
+            reason=Reason(reason),
+            reason_number=int(number) if number else None,
+            is_fallback=source not in ("sidecar", "guard"),
+            source=source,
+        )
 
     @property
     def _has_unknown_number(self) -> bool:

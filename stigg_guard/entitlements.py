@@ -230,6 +230,12 @@ NO_CUSTOMER: Final = Entitlements(
 """What a request without a customer has: nothing."""
 
 
+OFF: Final = Entitlements(
+    subject=None, reason=Reason.NO_VERDICT, source="policy", _allows_unknown=True
+)
+"""What everybody has while the guard is switched off: all there is."""
+
+
 def refused(subject: Subject) -> Entitlements:
     """What a subject has that the sidecar finds fault with: nothing."""
     return Entitlements(subject=subject, reason=Reason.UNKNOWN)

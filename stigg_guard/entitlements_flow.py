@@ -6,10 +6,11 @@ What comes of it is an `Entitlements`; questions about one need are `flow`'s.
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 from stigg_guard.decision import Answers, NoAnswer
-from stigg_guard.entitlements import NO_CUSTOMER, Entitlements, refused
+from stigg_guard.entitlements import NO_CUSTOMER, OFF, Entitlements, refused
 from stigg_guard.flow import as_subject, request_subject_flow
 from stigg_guard.steps import AskAll, Ground, RequestScope, Step
 from stigg_guard.subject import Subject
@@ -23,7 +24,7 @@ def entitlements_flow(
     A guard that is switched off asks nothing, and lets everybody have everything.
     """
     if ground.bypasses():
-        return Entitlements.unknown(subject, fallbacks={}, allows_unknown=True)
+        return replace(OFF, subject=subject)
     reply: Answers | NoAnswer = yield AskAll(subject)
     if isinstance(reply, Answers) and reply.is_verdict:
         found = Entitlements.of(subject, reply)
@@ -44,7 +45,7 @@ def request_entitlements_flow(
     """Those of a request's customer: asked once, and again after usage was reported."""
     subject = yield from request_subject_flow(scope, ground)
     if subject is None:
-        return NO_CUSTOMER
+        return OFF if ground.bypasses() else NO_CUSTOMER
     reports = ground.reports_of(subject)
     if scope.entitlements is not None and scope.entitlements[0] == reports:
         return scope.entitlements[1]

@@ -41,10 +41,18 @@ class AccessDenied(StiggGuardError):
 
     def __init__(
         self,
-        decision: Decision,
+        decision: Decision | str,
         on_denied: OnDenied | None = None,
         message: str | None = None,
     ) -> None:
+        """Carry a decision, or the one that an explanation tells of.
+
+        The latter is how results of jobs bring it back, which are sent as JSON.
+        """
+        if isinstance(decision, str):
+            from stigg_guard.decision import Decision  # it imports what imports this
+
+            decision = Decision.from_explanation(decision)
         super().__init__(decision.explanation)
         self.decision = decision
         self.on_denied = on_denied

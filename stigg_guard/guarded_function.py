@@ -27,6 +27,17 @@ _OWN: Final = "__stigg_guard_function__"
 """Where a wrapper carries its `GuardedFunction`, to be wrapped only once."""
 
 
+_MADE_BY: Final = {
+    "celery": ("a Celery task", "@app.task or @shared_task"),
+    "click": ("a Click command", "@click.command()"),
+    "strawberry": ("a Strawberry field", "@strawberry.field"),
+}
+"""What other libraries make of a function, by the package of its class.
+
+A wrapper around it would be no task, command or field any more.
+"""
+
+
 class GuardedFunction:
     """A function and what it needs; a decorator on top makes another one from it."""
 
@@ -70,7 +81,10 @@ class GuardedFunction:
         if self.wants_arguments:
             arguments = arguments_of(self.signature, args, kwargs)
         scope = RequestScope(
-            request=arguments, arguments=arguments, customer=self._bound_subject
+            request=arguments,
+            arguments=arguments,
+            customer=self._bound_subject,
+            is_exempt=False,  # the application's EXEMPT_WHEN is about requests
         )
         guard = self.owner.guard_for_call()
         return GuardedCall(guard, self.asked, scope, self.names)
@@ -99,11 +113,17 @@ def check_function(name: str, function: object) -> None:
             f"@guard.{name} stands on {function!r}, which cannot be called; put it on a"
             " function."
         )
-    if hasattr(function, "apply_async"):
+    for package in _packages(type(function)) & set(_MADE_BY):
+        what, decorator = _MADE_BY[package]
         raise TypeError(
-            f"@guard.{name} stands on the Celery task {_name(function)}; put it below"
-            " @app.task or @shared_task, on the function itself."
+            f"@guard.{name} stands on {what}; put it below {decorator}, on the function"
+            " itself."
         )
+
+
+def _packages(kind: type) -> set[str]:
+    # Its attributes may not be looked at: those of a lazy task would make it.
+    return {base.__module__.partition(".")[0] for base in kind.__mro__}
 
 
 def _functions(specs: tuple[ViewSpec, ...]) -> list[object]:

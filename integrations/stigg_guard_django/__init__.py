@@ -22,6 +22,7 @@ from stigg_guard_django.mixins import (  # noqa: E402
     RequiresFeatureMixin,
 )
 from stigg_guard_django.paths import guarded_path, guarded_re_path  # noqa: E402
+from stigg_guard_django.project_guard import guard  # noqa: E402
 from stigg_guard_django.staff import is_staff  # noqa: E402
 from stigg_guard_django.views import (  # noqa: E402
     meters_usage,
@@ -40,6 +41,7 @@ __all__ = [
     "StiggRequest",
     "decision_from",
     "entitlements_from",
+    "guard",
     "guard_exempt",
     "guard_from",
     "guarded_path",

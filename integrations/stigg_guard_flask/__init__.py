@@ -11,6 +11,7 @@ from stigg_guard.extras import require
 require("flask", extra="flask", needed_by=__name__)
 
 from stigg_guard_flask import signals  # noqa: E402  # says what is missing
+from stigg_guard_flask.application_guard import guard  # noqa: E402
 from stigg_guard_flask.blueprints import guard_blueprint, guard_exempt  # noqa: E402
 from stigg_guard_flask.denied import DeniedRequest, PaymentRequired  # noqa: E402
 from stigg_guard_flask.extension import StiggGuard  # noqa: E402
@@ -34,6 +35,7 @@ __all__ = [
     "StiggGuard",
     "decision_from",
     "entitlements_from",
+    "guard",
     "guard_blueprint",
     "guard_exempt",
     "guard_from",

@@ -21,7 +21,7 @@ import stigg_guard_{module}
 """
 
 
-@pytest.mark.parametrize("module", ["django", "flask", "starlette"])
+@pytest.mark.parametrize("module", ["celery", "django", "flask", "starlette"])
 def test_adapter_without_its_framework_says_what_to_install(module: str) -> None:
     program = WITHOUT.format(module=module)
     ended = subprocess.run(

@@ -244,6 +244,54 @@ def test_resolver_of_requests_is_not_called_for_a_function(
     guard.close()
 
 
+def test_exemption_of_requests_is_not_asked_for_a_function(
+    sidecar: LocalSidecar,
+) -> None:
+    def is_staff(request: object) -> bool:
+        pytest.fail("there is no request")
+
+    guard = Guard(target=sidecar.target, timeout=5, exempt_when=is_staff)
+
+    @guard.requires_feature(ANALYTICS)
+    def report() -> str:
+        return "report"
+
+    with subject(CUSTOMER):
+        assert report() == "report"
+    guard.close()
+
+
+def test_guard_that_is_off_asks_nothing_not_even_for_whom(
+    sidecar: LocalSidecar,
+) -> None:
+    guard = Guard(target=sidecar.target, enabled=False)
+
+    @guard.requires_feature(EDITORS)
+    @guard.meters_usage(TEMPLATES)
+    def edit() -> str:
+        current_usage().value = 2
+        return "edited"
+
+    @guard.meters_usage(TEMPLATES)
+    def rows() -> Iterator[int]:
+        yield 1
+
+    assert edit() == "edited"
+    assert list(rows()) == [1]
+    assert not sidecar.calls
+
+
+def test_denial_in_shadow_mode_is_counted_and_the_function_runs(
+    guard: Guard, bound: Subject
+) -> None:
+    @guard.requires_feature(EDITORS, shadow=True)
+    def edit() -> str:
+        return "edited"
+
+    assert edit() == "edited"
+    assert guard.counts["shadow_denied"] == 1
+
+
 # What it uses
 
 

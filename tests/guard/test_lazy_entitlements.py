@@ -130,6 +130,19 @@ def test_application_without_a_resolver_has_no_customer(guard: Guard) -> None:
     assert not LazyEntitlements(guard, lambda: scope).has(DOMAIN)
 
 
+@pytest.mark.parametrize("customer", [CUSTOMER, None])
+def test_guard_that_is_off_lets_everybody_have_everything(
+    sidecar: LocalSidecar, customer: Resolved
+) -> None:
+    guard = Guard(target=sidecar.target, enabled=False)
+    entitlements = lazy(guard, Resolver(customer))
+    assert entitlements.has("feature-08-editors")
+    assert entitlements.remaining(TEMPLATES) == math.inf
+    assert entitlements.entitlements.subject == customer
+    assert entitlements.is_fallback
+    assert not sidecar.calls
+
+
 def test_usage_that_was_reported_meanwhile_is_seen(
     guard: Guard, sidecar: LocalSidecar
 ) -> None:

@@ -31,6 +31,7 @@ SHARED = {
                 "StiggGuardMiddleware",
                 "StiggRequest",
                 "entitlements_from",
+                "guard",
                 "guarded_path",
                 "guarded_re_path",
                 "is_staff",
@@ -43,6 +44,7 @@ SHARED = {
                 "PaymentRequired",
                 "StiggGuard",
                 "entitlements_from",
+                "guard",
                 "guard_blueprint",
                 "signals",
             },
@@ -62,6 +64,10 @@ def test_adapters_have_the_same_verbs(package: str, own: set[str]) -> None:
     module = import_module(package)
     assert set(module.__all__) == SHARED | own
     assert all(hasattr(module, name) for name in module.__all__)
+
+
+def test_celery_has_its_propagation() -> None:
+    assert import_module("stigg_guard_celery").__all__ == ["propagate_subject"]
 
 
 def test_fastapi_has_its_dependencies() -> None:

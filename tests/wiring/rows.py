@@ -14,7 +14,7 @@ Test = TypeVar("Test", bound=Callable[..., object])
 
 FRAMEWORKS: Final = (
     *("Django", "Django REST framework", "django-ninja"),
-    *("Flask", "Starlette", "FastAPI"),
+    *("Flask", "Starlette", "FastAPI", "Functions"),
 )
 HERE: Final = Path(__file__).parent
 PAGE: Final = HERE.parents[1] / "docs" / "wiring.md"
