@@ -43,13 +43,8 @@ from stigg_guard_django.paths import Needs
 from stigg_guard_django.views import arun, run
 from stigg_guard_django.visit import aanswer, answer
 
-if TYPE_CHECKING:
-    _Base = View
-else:
-    _Base = object
 
-
-class GuardedMixin(_Base):
+class GuardedMixin:
     """What both mixins have: whom to ask for, and what to answer.
 
     Each attribute is what the decorators' keyword of that name is. Where it depends on
@@ -66,6 +61,8 @@ class GuardedMixin(_Base):
     shadow: bool | None = None
     message: str | Promise | None = None
 
+    request: HttpRequest
+    kwargs: Any
     _specs: ClassVar[ClassSpecs]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -74,28 +71,23 @@ class GuardedMixin(_Base):
             _check_place(cls)
             cls._specs = _specs_of(cls, {})
 
-    @classonlymethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        """The view; attributes of the guard may be given here too."""
-        given = {k: v for k, v in initkwargs.items() if k in ATTRIBUTES}
-        specs = _specs_of(cls, given) if given else cls._specs
-        _check_complete(cls, specs)
-        if given:
-            initkwargs["_specs"] = specs
-        view = super().as_view(**initkwargs)
-        setattr(view, SPECS, (*specs.all, *specs_of(view)))
-        return view
+    if not TYPE_CHECKING:  # to checkers they are as the view has them
 
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
-        """Let the handler run if the customer may, and report what it used."""
-        specs = self._asked(request.method or "GET")
-        handle: Any = super().dispatch
-        if not specs:
-            return handle(request, *args, **kwargs)  # type: ignore[no-any-return]
-        guarded: Any = arun if is_async(handle) else run
-        return guarded(handle, specs, request, *args, **kwargs)  # type: ignore[no-any-return]
+        @classonlymethod
+        def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+            """The view; attributes of the guard may be given here too."""
+            given = {k: v for k, v in initkwargs.items() if k in ATTRIBUTES}
+            specs = _specs_of(cls, given) if given else cls._specs
+            _check_complete(cls, specs)
+            if given:
+                initkwargs["_specs"] = specs
+            view = super().as_view(**initkwargs)
+            setattr(view, SPECS, (*specs.all, *specs_of(view)))
+            return view
+
+        def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            """Let the handler run if the customer may, and report what it used."""
+            return self._guarded(super().dispatch, request, *args, **kwargs)
 
     def get_customer(self) -> Subject | str | Awaitable[Subject | str | None] | None:
         """Who asks: a customer's id, a Subject, or None for nobody."""
@@ -120,7 +112,15 @@ class GuardedMixin(_Base):
         """The response to a request that may not go on."""
         spec = (self._specs.all or (need_spec(decision.requirement),))[0]
         error = AccessDenied(decision, spec.on_denied, spec.message)
-        return (aanswer if self.view_is_async else answer)(self.request, error)
+        is_async = getattr(self, "view_is_async", False)
+        return (aanswer if is_async else answer)(self.request, error)
+
+    def _guarded(self, handle: Any, request: HttpRequest, *args: Any, **kw: Any) -> Any:
+        specs = self._asked(request.method or "GET")
+        if not specs:
+            return handle(request, *args, **kw)
+        guarded: Any = arun if is_async(handle) else run
+        return guarded(handle, specs, request, *args, **kw)
 
     def _asked(self, method: str) -> tuple[ViewSpec, ...]:
         specs = [self._required(method), self._metered(method)]
@@ -279,7 +279,7 @@ def _check_complete(cls: type[GuardedMixin], specs: ClassSpecs) -> None:
         )
 
 
-def _check_methods(cls: type[View], methods: Iterable[str]) -> None:
+def _check_methods(cls: type, methods: Iterable[str]) -> None:
     for method in methods:
         if method not in ("HEAD", "OPTIONS") and not hasattr(cls, method.lower()):
             raise ConfigurationError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest
 
@@ -144,7 +144,7 @@ class DjangoDecorators(Decorators):
         def placed(view: View) -> View:
             given: Any = view
             if isinstance(given, staticmethod | classmethod):
-                method: Any = given
+                method = cast("Any", given)
                 return type(method)(placed(method.__func__))  # type: ignore[no-any-return]
             refuse_misplaced(name, view)
             refuse_no_view(name, view)
