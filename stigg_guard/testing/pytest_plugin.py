@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from stigg_guard.testing import recorded_usage as Recorded
     from stigg_guard.testing.clocked_sidecar import ClockedSidecar
 
+# Those who run the contract want its assertions explained.
+pytest.register_assert_rewrite("stigg_guard.testing.contract")
+
 _MARKED = "_stigg_guard_entitlements"
 _OPTIONS = ("customer", "resource", "unknown")
 _MARKERS = (

@@ -1,4 +1,4 @@
-"""Real servers for the suite's applications, in a thread, and clients that hang up."""
+"""Real servers for the suite's applications, in a thread."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from typing import Any
 
 import uvicorn
 from werkzeug.serving import make_server
+
+from stigg_guard.testing.contract.hanging_up import hang_up_amid
+
+__all__ = ["hang_up_amid", "uvicorn_serving", "wsgi_serving"]
 
 
 @contextmanager
@@ -41,17 +45,3 @@ def wsgi_serving(app: Any) -> Generator[int]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def hang_up_amid(port: int, path: str, customer: str, *, after: int) -> None:
-    """Ask for a stream, read so many bytes of its body, and hang up."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        connection.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: testserver\r\nX-Customer: {customer}"
-            "\r\n\r\n".encode()
-        )
-        received = b""
-        while len(received.partition(b"\r\n\r\n")[2]) < after:
-            found = connection.recv(4096)
-            assert found, received
-            received += found

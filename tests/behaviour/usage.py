@@ -1,14 +1,3 @@
-"""How much the sidecar says a customer used."""
+"""From the contract, where adapters of everybody find it: `usage`."""
 
-from __future__ import annotations
-
-from sidecar_client import GetMeteredEntitlementRequest, SyncStigg
-from sidecar_client.local import LocalSidecar
-from tests.behaviour.routes import TEMPLATES
-
-
-def used(sidecar: LocalSidecar, customer: str, feature: str = TEMPLATES) -> float:
-    """The current usage of a metered feature."""
-    request = GetMeteredEntitlementRequest(customer_id=customer, feature_id=feature)
-    with SyncStigg(target=sidecar.target, timeout=5) as stigg:
-        return stigg.get_metered_entitlement(request).entitlement.current_usage
+from stigg_guard.testing.contract.usage import *  # noqa: F403
