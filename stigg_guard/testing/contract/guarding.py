@@ -1,4 +1,7 @@
-"""Who may and who may not: the same in every framework."""
+"""Who may and who may not: the same in every framework.
+
+What is reported of those who may is in `metering`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Headers that tell a client of its limits: off by default, in every framework."""
+"""Headers that tell a client of its limits: off by default, in every framework.
+
+How a denial looks is in `guarding`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Units are held while views run: the same in every framework."""
+"""Units are held while views run: the same in every framework.
+
+What is reported afterwards is in `metering`.
+"""
 
 from __future__ import annotations
 

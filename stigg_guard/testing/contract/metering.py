@@ -1,4 +1,7 @@
-"""What is reported, and when: the same in every framework."""
+"""What is reported, and when: the same in every framework.
+
+What is held meanwhile is in `holds`, bodies that are streamed in `streams`.
+"""
 
 from __future__ import annotations
 

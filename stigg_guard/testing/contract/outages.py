@@ -1,4 +1,7 @@
-"""What holds when the sidecar gives no verdict: the same in every framework."""
+"""What holds when the sidecar gives no verdict: the same in every framework.
+
+What becomes of usage then is in `metering`.
+"""
 
 from __future__ import annotations
 

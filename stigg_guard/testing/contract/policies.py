@@ -1,4 +1,7 @@
-"""Shadow mode, the kill switch, exemptions and answers: the same in every framework."""
+"""Shadow mode, the kill switch, exemptions and answers: the same in every framework.
+
+Who may without all of these is in `guarding`.
+"""
 
 from __future__ import annotations
 

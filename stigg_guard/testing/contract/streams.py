@@ -1,4 +1,7 @@
-"""Streamed responses: when and by what they are measured, in every framework."""
+"""Streamed responses: when and by what they are measured, in every framework.
+
+What is measured of other responses is in `metering`.
+"""
 
 from __future__ import annotations
 

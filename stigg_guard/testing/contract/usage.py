@@ -1,4 +1,7 @@
-"""How much the sidecar says a customer used."""
+"""How much the sidecar says a customer used.
+
+What it is expected to be is said in the tests.
+"""
 
 from __future__ import annotations
 

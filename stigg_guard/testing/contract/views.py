@@ -1,4 +1,7 @@
-"""What the suite's views do, as their query tells them, free of frameworks."""
+"""What the suite's views do, as their query tells them, free of frameworks.
+
+Which view does what is said in `routes` and in the queries of the tests.
+"""
 
 from __future__ import annotations
 
