@@ -193,9 +193,9 @@ class _Hooks:
             measure_body(self._guard, scope, response)
         wanted = self._guard.headers(scope)
         response.headers.extend(missing(wanted, response.headers.keys()))
-        for decision in scope.decisions:
-            if decision.is_shadow:
-                signals.tell_of_shadow(self._app, decision)
+        shadows = {d.requirement.name: d for d in scope.decisions if d.is_shadow}
+        for decision in shadows.values():
+            signals.tell_of_shadow(self._app, decision)
         return response
 
     def abandon(self, _error: BaseException | None = None) -> None:

@@ -12,6 +12,11 @@ from flask import request
 
 REQUEST: Final = "HX-Request"
 REDIRECT: Final = "HX-Redirect"
+_WHOLE: Final = {
+    "HX-Boosted": "true",
+    "HX-History-Restore-Request": "true",
+    "HX-Request-Type": "full",  # htmx 4
+}
 
 _PATH: Final = "/!$&()*+,:;=@~"
 """What a path may contain as it is; quotes are not among it, whatever shows it."""
@@ -19,12 +24,12 @@ _PATH: Final = "/!$&()*+,:;=@~"
 
 def is_htmx() -> bool:
     """Whether htmx sent it, and not the browser itself."""
-    return _says(REQUEST)
+    return request.headers.get(REQUEST) == "true"
 
 
 def wants_fragment() -> bool:
     """Whether it goes into a page that is there; a boosted link wants a whole page."""
-    is_whole = _says("HX-Boosted") or _says("HX-History-Restore-Request")
+    is_whole = any(request.headers.get(name) == said for name, said in _WHOLE.items())
     return is_htmx() and not is_whole
 
 
@@ -42,7 +47,3 @@ def way_back() -> str | None:
     path = quote(request.script_root + request.path, safe=_PATH)
     query = request.query_string.decode("ascii", "replace")
     return f"{path}?{query}" if query else path
-
-
-def _says(name: str) -> bool:
-    return request.headers.get(name) == "true"

@@ -343,14 +343,23 @@ def test_htmx_leads_back_to_the_page_that_is_seen(
     assert found.headers["HX-Redirect"] == f"/plans/?next={back}"
 
 
-def test_htmx_gets_a_fragment_unless_it_asks_for_a_page(app: Flask) -> None:
+@pytest.mark.parametrize(
+    "whole",
+    [
+        {"HX-Boosted": "true"},
+        {"HX-History-Restore-Request": "true"},
+        {"HX-Request-Type": "full"},
+    ],
+)
+def test_htmx_gets_a_fragment_unless_it_asks_for_a_page(
+    app: Flask, whole: dict[str, str]
+) -> None:
     fragment = ask(app, customer=AT_LIMIT, headers=HTMX)
     assert fragment.status_code == 402
     assert fragment.text.startswith('<div class="stigg-guard-denial" role="alert">')
     assert "<strong>Upgrade to continue</strong>" in fragment.text
-    for whole in ("HX-Boosted", "HX-History-Restore-Request"):
-        page = ask(app, customer=AT_LIMIT, headers={**HTMX, whole: "true"})
-        assert page.text.startswith("<!doctype html>")
+    page = ask(app, customer=AT_LIMIT, headers={**HTMX, **whole})
+    assert page.text.startswith("<!doctype html>")
 
 
 def test_htmx_that_wants_json_gets_the_problem(app: Flask) -> None:

@@ -90,6 +90,27 @@ def test_receiver_is_called_in_the_request(app: Flask) -> None:
     assert paths == ["/domain"]
 
 
+def test_request_that_shadow_mode_let_through_is_told_apart(
+    sidecar: LocalSidecar,
+) -> None:
+    rules = [{"path": "/domain", "feature": DOMAIN}]
+    with guarded_app(sidecar, shadow=True, rules=rules) as app:
+        add_views(app)
+        with (
+            hearing(signals.shadow_denied) as shadows,
+            hearing(signals.access_denied) as denials,
+        ):
+            assert ask(app, "/domain").status_code == 200
+            assert not shadows
+            assert ask(app, "/domain", AT_LIMIT).status_code == 200
+            assert ask(app, "/templates", AT_LIMIT, method="POST").status_code == 200
+    assert not denials
+    assert [sender for sender, _ in shadows] == [app, app]
+    names = [about["decision"].requirement.name for _, about in shadows]
+    assert names == [DOMAIN, TEMPLATES]
+    assert all(about["decision"].is_shadow for _, about in shadows)
+
+
 def test_denial_that_the_application_caught_is_not_told(app: Flask) -> None:
     @app.get("/catches")
     def catches() -> str:
