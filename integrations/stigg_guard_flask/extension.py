@@ -24,7 +24,7 @@ from stigg_guard_flask import placement, signals, templating
 from stigg_guard_flask.answers import answer
 from stigg_guard_flask.blueprints import is_in_exempt_blueprint, needs_of_blueprints
 from stigg_guard_flask.bodies import measure_body
-from stigg_guard_flask.denied import denied_request
+from stigg_guard_flask.denied import DeniedRequest, denied_request
 from stigg_guard_flask.functions import settings_of_request
 from stigg_guard_flask.requests import NAME, admit, current_scope, scope_so_far
 
@@ -176,10 +176,13 @@ class _Hooks:
         if not isinstance(error, AccessDenied):
             return self._handle(*context_and_error)
         denied = denied_request(self._guard, error)
+        self._note(denied)
+        return answer(denied)
+
+    def _note(self, denied: DeniedRequest) -> None:
         current_scope().decisions.append(denied.decision)
         if denied.is_refusal:
             signals.tell_of_denial(self._app, denied.decision)
-        return answer(denied)
 
     def process(self, *context: Any) -> Response:
         """Let Flask finish the response, then report what was used."""
@@ -207,8 +210,14 @@ class _Hooks:
         if scope is not None and scope.admissions:
             self._guard.settle(scope, None)
 
-    def abandon_broken(self, *_app: Flask, **_about: object) -> None:
-        """Report nothing of a request whose error nobody handled, nor of its body."""
+    def abandon_broken(self, *_app: Flask, **about: object) -> None:
+        """Report nothing of a request whose error nobody handled, nor of its body.
+
+        Extensions that answer errors themselves tell of a denial in the same way.
+        """
+        error = about.get("exception")
+        if isinstance(error, DeniedRequest):
+            self._note(error)
         scope = scope_so_far()
         if scope is not None:
             self._guard.settle(scope, None)

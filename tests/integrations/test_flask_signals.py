@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from blinker import ANY, Signal
-from flask import Blueprint, Flask, request
+from flask import Blueprint, Flask, got_request_exception, request
+from werkzeug.exceptions import HTTPException
 
 from sidecar_client.local import LocalSidecar
 from stigg_guard import AccessDenied, Subject
@@ -109,6 +110,27 @@ def test_request_that_shadow_mode_let_through_is_told_apart(
     names = [about["decision"].requirement.name for _, about in shadows]
     assert names == [DOMAIN, TEMPLATES]
     assert all(about["decision"].is_shadow for _, about in shadows)
+
+
+def test_denial_that_another_extension_answers_is_told(sidecar: LocalSidecar) -> None:
+    """As Flask-RESTful and Flask-RESTX do it, when they come after the guard."""
+    with guarded_app(sidecar) as app:
+        add_views(app)
+        flask: Any = app
+        handle = flask.handle_user_exception
+
+        def as_json(error: Exception) -> Any:
+            if not isinstance(error, HTTPException):
+                return handle(error)
+            got_request_exception.send(app, exception=error)
+            return {"message": error.description}, error.code
+
+        flask.handle_user_exception = as_json
+        with hearing(signals.access_denied) as heard:
+            answer = ask(app, "/domain", AT_LIMIT)
+    assert answer.status_code == 402
+    assert answer.json == {"message": "The current plan does not include this feature."}
+    assert [about["decision"].requirement.name for _, about in heard] == [DOMAIN]
 
 
 def test_denial_that_the_application_caught_is_not_told(app: Flask) -> None:
