@@ -25,6 +25,7 @@ from stigg_guard.view import (
     Streamed,
     ViewSpec,
 )
+from stigg_guard_django.placement import is_api_view
 from stigg_guard_django.views import decorator
 
 View: TypeAlias = Callable[..., Any]
@@ -163,12 +164,21 @@ class GuardedResolver(URLResolver):
         ]
 
 
+def _guard_of(view: Any) -> Callable[..., Any]:
+    """The decorator that suits a view: one of an API has its own authentication."""
+    if not is_api_view(getattr(view, "cls", None)):
+        return decorator
+    from stigg_guard_django.drf.authentication import guarded_route
+
+    return guarded_route
+
+
 def _guarded(
     found: URLPattern | URLResolver, spec: ViewSpec
 ) -> URLPattern | URLResolver:
     if isinstance(found, URLPattern):
         _check_view(found.callback)
-        view = decorator("guarded_path", spec)(found.callback)
+        view = _guard_of(found.callback)("guarded_path", spec)(found.callback)
         return URLPattern(found.pattern, view, found.default_args, found.name)
     if type(found) not in (URLResolver, GuardedResolver):
         raise TypeError(

@@ -111,11 +111,10 @@ class Route:
         return needs_of_view(self.view, method)
 
     def _handler(self, method: Any, name: str) -> Handler:
-        in_api = [
-            Asked(words_of(need.spec), need.source) for need in self._in_api(name)
-        ]
+        in_api = [Asked(words_of(n.spec), n.source) for n in self._in_api(name)]
+        asked = [*asked_of(self.view), *in_api] if in_api else self._asked(method, name)
         return Handler(
-            asked=tuple(in_api) or tuple(self._asked(method, name)),
+            asked=tuple(asked),
             is_exempt=is_exempt(self.view, name),
         )
 

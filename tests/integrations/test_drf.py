@@ -29,6 +29,7 @@ from stigg_guard_django import guard_from, usage_from
 from stigg_guard_django.drf import (
     APIAccessDenied,
     exception_handler,
+    meters,
     meters_usage,
     requires,
     requires_all,
@@ -110,6 +111,14 @@ class TemplateSet(viewsets.ViewSet):
     @action(detail=False, methods=["get"])
     def report(self, request: Request) -> Response:
         return Response("report")
+
+    @action(detail=False, permission_classes=[requires(DOMAIN)])
+    def permitted(self, request: Request) -> Response:
+        return Response("permitted")
+
+    @action(detail=False, methods=["post"], throttle_classes=[meters(TEMPLATES)])
+    def counted(self, request: Request) -> Response:
+        return Response("counted")
 
 
 def routed(**sets: Any) -> Any:
@@ -253,6 +262,17 @@ def test_actions_of_a_viewset_are_guarded(sidecar: LocalSidecar) -> None:
         assert client(WITHIN).post("/t/7/publish/").json() == "7"
         assert client(WITHIN).get("/t/report/").status_code == 200
     assert used(sidecar, WITHIN) == 6
+
+
+def test_actions_have_permissions_and_throttles_of_their_own(
+    sidecar: LocalSidecar,
+) -> None:
+    with api({}, urls=routed(t=TemplateSet), target=sidecar.target):
+        assert client(AT_LIMIT).get("/t/permitted/").status_code == 402
+        assert client(WITHIN).get("/t/permitted/").json() == "permitted"
+        assert client(AT_LIMIT).post("/t/counted/").status_code == 402
+        assert client(WITHIN).post("/t/counted/").json() == "counted"
+    assert used(sidecar, WITHIN) == 4
 
 
 def test_requires_all_asks_for_everything(sidecar: LocalSidecar) -> None:

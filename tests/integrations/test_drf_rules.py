@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.test import AsyncClient
+from django.urls import include, path
 from rest_framework import viewsets
+from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sidecar_client.local import LocalSidecar
+from stigg_guard_django import guard_exempt, guarded_path
 from stigg_guard_django.drf import meters_usage, requires_feature
+from stigg_guard_django.routes import routes_of
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 from tests.integrations.drf_site import Api, Tokens, api, client
@@ -81,3 +85,29 @@ async def test_rule_knows_the_apis_user_under_asgi(
         refused = await AsyncClient().get("/api/domains/", headers=wrong)
     assert response.status_code == status
     assert refused.status_code == 401
+
+
+def test_guarded_route_knows_the_apis_user(sidecar: LocalSidecar) -> None:
+    @guard_exempt
+    @api_view(["GET"])
+    def status(request: Request) -> Response:
+        return Response("up")
+
+    included = [path("up/", status), *(path(p, view) for p, view in VIEWS.items())]
+
+    class Urls:
+        urlpatterns: ClassVar[list[Any]] = [
+            guarded_path("v1/", include(included), feature=DOMAIN)
+        ]
+
+    with api({}, urls=Urls, target=sidecar.target):
+        for where in ("/v1/api/domains/", "/v1/api/set/"):
+            assert client(WITHIN).get(where).status_code == 200
+            assert client(AT_LIMIT).get(where).status_code == 402
+        assert client("wrong").get("/v1/api/domains/").status_code == 401
+        assert client().get("/v1/up/").json() == "up"
+        assert client(WITHIN).post("/v1/api/domains/").status_code == 201
+        rows = {row.path: row.requirements for row in routes_of()}
+    assert used(sidecar, WITHIN) == 4
+    assert rows["/v1/api/set/"] == (DOMAIN,)
+    assert f"{TEMPLATES} (meters 1)" in rows["/v1/api/domains/"]

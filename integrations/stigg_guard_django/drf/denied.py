@@ -59,10 +59,10 @@ def denied(request: Request, error: AccessDenied) -> APIAccessDenied:
 
     Whatever handles it there, the answer has the headers of a denial.
     """
-    view: Any = request.parser_context["view"]
     found = _as_api_error(request, error)
-    # The view lives for this request only.
-    view.handle_exception = partial(_handled, view.handle_exception, request, found)
+    view = _view_of(request)
+    if view is not None:  # it lives for this request only
+        view.handle_exception = partial(_handled, view.handle_exception, request, found)
     return found
 
 
@@ -105,9 +105,13 @@ def _handled(handle: Any, request: Request, found: APIAccessDenied, exc: Any) ->
 
 def _as_api_error(request: Request, error: AccessDenied) -> APIAccessDenied:
     denial = project_guards().sync.denial(error)
-    view: Any = (request.parser_context or {}).get("view")
+    view = _view_of(request)
     challenge = "" if view is None else view.get_authenticate_header(request)
     return APIAccessDenied(error, denial, challenge or "")
+
+
+def _view_of(request: Request) -> Any:
+    return (request.parser_context or {}).get("view")
 
 
 def _has_own_answer(request: HttpRequest, error: AccessDenied) -> bool:
