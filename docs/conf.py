@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from stigg_guard import __version__
+
+# Django REST framework and django-ninja read them when they are imported.
+settings.configure()
 
 project = "stigg_guard"
 author = "The stigg_guard maintainers"

@@ -33,7 +33,8 @@ class StiggGuardConfig(AppConfig):
         from stigg_guard_django import checks
 
         checks.register()
-        setting_changed.connect(self._on_setting_changed, dispatch_uid=self.name)
+        # Once for each: a test that installs other applications makes another one.
+        setting_changed.connect(self._on_setting_changed)
 
     @property
     def guards(self) -> Guards:

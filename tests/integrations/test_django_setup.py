@@ -82,6 +82,17 @@ def test_public_names_are_these() -> None:
     ]
 
 
+def test_changed_settings_are_noticed_while_other_applications_are_installed() -> None:
+    with project(target="127.0.0.1:1"):
+        before = guard_from()
+        with override_settings(INSTALLED_APPS=["stigg_guard_django"]):
+            assert guard_from().settings.target == "127.0.0.1:1"
+            with override_settings(STIGG_GUARD={"TARGET": "127.0.0.1:2"}):
+                assert guard_from().settings.target == "127.0.0.1:2"
+            assert guard_from().settings.target == "127.0.0.1:1"
+        assert guard_from() is not before
+
+
 def test_guard_is_one_for_the_project_and_needs_no_sidecar_to_be_made() -> None:
     with project(target="127.0.0.1:1"):
         guard = guard_from(HttpRequest())
