@@ -83,6 +83,8 @@ class StiggGuardMiddleware(asgi.StiggGuardMiddleware):
     guarded endpoints the endpoint's own `Request` or `WebSocket`.
     """
 
+    renders_templates = True
+
     def __init__(
         self,
         app: asgi.ASGIApp,

@@ -115,7 +115,8 @@ def specs_below(routes: Iterable[BaseRoute]) -> Iterator[ViewSpec]:
     """What the guards of all routes ask, at endpoints, their methods, dependencies."""
     for route in routes_below(routes):
         endpoint = getattr(route, "endpoint", None)
-        methods = vars(endpoint).values() if inspect.isclass(endpoint) else ()
+        names = dir(endpoint) if inspect.isclass(endpoint) else ()
+        methods = (getattr(endpoint, name, None) for name in names)
         calls = calls_of(getattr(route, "dependant", None))
         for guarded in (endpoint, *methods, *calls):
             yield from specs_of(guarded)

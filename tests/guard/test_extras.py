@@ -17,13 +17,24 @@ sys.meta_path.insert(0, Missing())
 import importlib.util
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name: None if name == {module!r} else found(name)
-import stigg_guard_{module}
+import {adapter}
 """
 
 
-@pytest.mark.parametrize("module", ["celery", "django", "flask", "starlette"])
-def test_adapter_without_its_framework_says_what_to_install(module: str) -> None:
-    program = WITHOUT.format(module=module)
+@pytest.mark.parametrize(
+    ("module", "adapter"),
+    [
+        ("celery", "stigg_guard_celery"),
+        ("django", "stigg_guard_django"),
+        ("flask", "stigg_guard_flask"),
+        ("starlette", "stigg_guard_starlette"),
+        ("fastapi", "stigg_guard_starlette.fastapi"),
+    ],
+)
+def test_adapter_without_its_framework_says_what_to_install(
+    module: str, adapter: str
+) -> None:
+    program = WITHOUT.format(module=module, adapter=adapter)
     ended = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
@@ -33,6 +44,6 @@ def test_adapter_without_its_framework_says_what_to_install(module: str) -> None
     )
     assert ended.returncode == 1
     assert ended.stderr.rstrip().endswith(
-        f"ImportError: stigg_guard_{module} needs {module}, which is not installed:"
+        f"ImportError: {adapter} needs {module}, which is not installed:"
         f" pip install 'stigg-guard[{module}]'"
     )

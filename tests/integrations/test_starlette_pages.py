@@ -180,7 +180,7 @@ def test_function_of_the_view_answers_htmx_as_others(sidecar: LocalSidecar) -> N
         assert client.get("/", headers=HTMX).text == "own"
 
 
-class Page_(HTTPEndpoint):
+class Base(HTTPEndpoint):
     """A guarded method with a template."""
 
     @requires_feature(DOMAIN, on_denied="upgrade.html")
@@ -188,7 +188,11 @@ class Page_(HTTPEndpoint):
         return Response()
 
 
-Page: Any = Page_
+class Inherited(Base):
+    """It inherits its guarded method."""
+
+
+Page: Any = Inherited
 
 
 @requires_feature(DOMAIN, on_denied="upgrade.html")

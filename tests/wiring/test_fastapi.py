@@ -291,3 +291,21 @@ def test_without_the_middleware(kind: str) -> None:
         pytest.raises(ConfigurationError, match=r"app\.add_middleware"),
     ):
         client.get("/")
+
+
+async def test_server_is_told_that_the_application_may_not_start(
+    sidecar: LocalSidecar,
+) -> None:
+    app, sent = site(sidecar), list[Any]()
+    misplaced(app, "get")
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with pytest.raises(ConfigurationError):
+        await app({"type": "lifespan", "state": {}}, receive, send)
+    assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
+    assert "get is not guarded" in sent[0]["message"]
