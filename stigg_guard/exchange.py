@@ -73,7 +73,12 @@ class Exchange:
     def entitlements(
         self, request: object, make: type[LazyEntitlements] = LazyEntitlements
     ) -> LazyEntitlements:
-        """What the customer has, asked at first use, once for the whole request."""
+        """What the customer has, asked at first use, once for the whole request.
+
+        On an open WebSocket it is asked anew for each call of this.
+        """
+        if self.has_started:
+            self.scope.entitlements = None
         if self._entitlements is None:
 
             def ready() -> RequestScope:

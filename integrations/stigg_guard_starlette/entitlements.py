@@ -19,7 +19,8 @@ from stigg_guard_starlette.middleware import exchange_of
 def entitlements_from(request: HTTPConnection) -> LazyEntitlements:
     """What the customer of this request has: nothing is asked before first use.
 
-    All of it is asked in one question, once. In FastAPI it is a dependency:
+    All of it is asked in one question, once; on an open WebSocket, which may live for
+    hours, once for each call of this. In FastAPI it is a dependency:
     `Annotated[LazyEntitlements, Depends(entitlements_from)]`.
     """
     exchange = exchange_of(request)

@@ -83,7 +83,10 @@ def application(*, is_guarded: bool, **settings: Any) -> FastAPI:
         return meters_usage(TEMPLATES)(view) if is_guarded else view
 
     needs = [Depends(requires(DOMAIN))] if is_guarded else []
-    rules = [{"path": "/reports/*", "methods": ["GET"], "feature": DOMAIN}]
+    rules: list[Any] = [
+        {"path": "/reports/*", "methods": ["GET"], "feature": DOMAIN},
+        {"path": "/files/secret", "feature": DOMAIN},  # one of many
+    ]
     guard = Middleware(
         StiggGuardMiddleware, rules=rules if is_guarded else [], **settings
     )
@@ -140,6 +143,9 @@ def application(*, is_guarded: bool, **settings: Any) -> FastAPI:
     @app.put("/reports/{year}")
     def change_report(year: int) -> None: ...
 
+    @app.get("/files/{name}")
+    def file(name: str) -> None: ...
+
     @app.get("/reports/free/one")
     @guard_exempt
     def exempt() -> None: ...
@@ -195,6 +201,7 @@ def test_document_tells_the_denials_of_each_guarded_operation() -> None:
         "GET /outer/inner/{name}": invalid + DENIALS,
         "GET /reports/{year}": invalid + DENIALS,
         "PUT /reports/{year}": invalid,
+        "GET /files/{name}": invalid + DENIALS,
         "GET /reports/free/one": [],
     }
     denied = app.openapi()["paths"]["/nothing"]["get"]["responses"]

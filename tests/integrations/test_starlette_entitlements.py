@@ -171,6 +171,31 @@ def test_websocket_looks_again_after_usage_was_reported(sidecar: LocalSidecar) -
         assert [websocket.receive_json() for _ in range(3)] == [3, 2, 1]
 
 
+@pytest.mark.parametrize("kind", ["each message looks", "each message is guarded"])
+def test_long_lived_websocket_looks_anew(sidecar: LocalSidecar, kind: str) -> None:
+    @requires_feature(DOMAIN)
+    async def guarded(websocket: WebSocket) -> None: ...
+
+    async def feed(websocket: WebSocket) -> None:
+        await websocket.accept()
+        entitlements = entitlements_from(websocket)
+        for _ in range(2):
+            if kind == "each message looks":
+                entitlements = entitlements_from(websocket)
+            else:
+                await guarded(websocket)
+            await websocket.send_json(await entitlements.ahas(DOMAIN))
+            await websocket.send_json(await entitlements.aremaining(TEMPLATES))
+        await websocket.close()
+
+    with (
+        client_of(sidecar, WebSocketRoute("/", feed)) as client,
+        client.websocket_connect("/", headers=AS_WITHIN) as websocket,
+    ):
+        assert [websocket.receive_json() for _ in range(4)] == [True, 3, True, 3]
+    assert sidecar.calls["GetEntitlementsStateV2"] == 2
+
+
 def test_any_application_looks_at_what_the_customer_has(sidecar: LocalSidecar) -> None:
     async def hello(scope: Any, receive: Any, send: Any) -> None:
         has = await asgi.entitlements_from(scope).ahas(DOMAIN)

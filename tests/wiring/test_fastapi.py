@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any
 
 import pytest
@@ -113,6 +114,16 @@ def test_on_a_websocket(sidecar: LocalSidecar, path: str) -> None:
     assert denied.value.status_code == 402
 
 
+def logged(view: Any) -> Any:
+    """A decorator of somebody else's."""
+
+    @functools.wraps(view)
+    def logging(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    return logging
+
+
 def misplaced(app: FastAPI, kind: str) -> None:
     """Add a route whose guard came too late, in one of several ways."""
 
@@ -155,6 +166,13 @@ def misplaced(app: FastAPI, kind: str) -> None:
             @app.get("/")
             def twice() -> None: ...
 
+        case "foreign decorator":
+
+            @requires_feature(DOMAIN)
+            @logged
+            @app.get("/")
+            def logging() -> None: ...
+
         case "mounted":
             inner = FastAPI()
 
@@ -170,7 +188,16 @@ def misplaced(app: FastAPI, kind: str) -> None:
             async def socket(websocket: WebSocket) -> None: ...
 
 
-KINDS = ["get", "async", "between", "router", "own decorator", "mounted", "websocket"]
+KINDS = [
+    "get",
+    "async",
+    "between",
+    "router",
+    "own decorator",
+    "foreign decorator",
+    "mounted",
+    "websocket",
+]
 
 
 @wiring(
