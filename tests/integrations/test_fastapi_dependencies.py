@@ -105,6 +105,55 @@ def test_exempt_request_gets_a_decision_that_nobody_was_asked_for(
     assert sidecar.calls == {}
 
 
+@pytest.mark.parametrize("where", ["dependency", "setting"])
+def test_endpoint_gets_a_denied_decision_in_shadow_mode(
+    sidecar: LocalSidecar, where: str
+) -> None:
+    app = site(sidecar, shadow=where == "setting")
+    needs = requires(DOMAIN, shadow=True if where == "dependency" else None)
+
+    @app.get("/")
+    def view(decision: Decision = Depends(needs)) -> Any:  # noqa: B008
+        return [decision.allowed, decision.is_shadow, decision.reason]
+
+    with TestClient(app) as client:
+        assert client.get("/", headers=AS_WITHIN).json() == [True, False, None]
+        denied = client.get("/", headers=AS_AT_LIMIT)
+    reason = "NO_FEATURE_ENTITLEMENT_IN_SUBSCRIPTION"
+    assert denied.json() == [False, True, reason]
+
+
+def test_usage_in_shadow_mode_is_reported_beyond_the_limit(
+    sidecar: LocalSidecar,
+) -> None:
+    app = site(sidecar)
+    needs = Depends(meters(TEMPLATES, shadow=True))
+
+    @app.post("/")
+    def create(usage: Usage = needs) -> None:
+        usage.value = 2
+
+    with TestClient(app) as client:
+        for _ in range(2):
+            assert client.post("/", headers=AS_WITHIN).status_code == 200
+    assert used(sidecar, WITHIN) == 7
+
+
+def test_switched_off_guard_gives_a_decision_that_nobody_was_asked_for(
+    sidecar: LocalSidecar,
+) -> None:
+    app = site(sidecar, enabled=False)
+
+    @app.get("/")
+    def view(decision: NeedsDomain) -> Any:
+        return shown(decision)
+
+    with TestClient(app) as client:
+        found = client.get("/", headers=AS_AT_LIMIT).json()
+    assert (found["allowed"], found["source"]) == (True, "guard")
+    assert sidecar.calls == {}
+
+
 def test_endpoint_gets_the_usage_and_says_what_it_used(sidecar: LocalSidecar) -> None:
     app = site(sidecar)
 
