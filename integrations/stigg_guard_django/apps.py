@@ -40,7 +40,10 @@ class StiggGuardConfig(AppConfig):
     def guards(self) -> Guards:
         """The project's guards; raises `ConfigurationError` for wrong settings."""
         if self._guards is None:
+            from stigg_guard_django import signals
+
             self._guards = Guards.from_settings(read_settings())
+            signals.connect(self._guards.sync)
         return self._guards
 
     def _on_setting_changed(self, *, setting: str, **_: Any) -> None:

@@ -1,7 +1,7 @@
 """What is told of caches that answer in place of a guard.
 
-The guard marks its responses as CACHE_CONTROL says, "private" unless told otherwise;
-who stands inside of it does not see that, and keeps them for everybody.
+Guarded responses are marked as CACHE_CONTROL says, "private" unless told otherwise, and
+Django's caches do not keep those: so they have to see the mark.
 """
 
 from __future__ import annotations
@@ -12,37 +12,71 @@ from typing import Any, Final
 from django.core.checks import CheckMessage, Error
 from django.middleware.cache import FetchFromCacheMiddleware
 
+from stigg_guard import Settings
 from stigg_guard.decorators import VIEW, specs_of
 from stigg_guard.view import ViewSpec
+from stigg_guard_django.apps import SETTING
 from stigg_guard_django.middleware_checks import GUARD, OURS, index_of
 from stigg_guard_django.routes import Route, kept
 
 _UPDATE: Final = "django.middleware.cache.UpdateCacheMiddleware"
+_NOT_KEPT: Final = ("private", "no-cache", "no-store")
 
 
-def cache_in_middleware(specs: Sequence[ViewSpec]) -> Iterator[CheckMessage]:
-    """E005: Django's cache of the whole site inside of the guard."""
+def cache_in_middleware(
+    settings: Settings, specs: Sequence[ViewSpec]
+) -> Iterator[CheckMessage]:
+    """E005: Django's cache of the whole site where it keeps guarded responses.
+
+    Decorators mark the responses of their views at once, rules when the middleware is
+    done.
+    """
     ours, cache = index_of(OURS), index_of(_UPDATE)
-    if specs and ours is not None and cache is not None and ours < cache:
+    if not specs or ours is None or cache is None:
+        return
+    if _is_unmarked(settings):
+        yield Error(
+            "UpdateCacheMiddleware is in MIDDLEWARE, and guarded responses are not"
+            f" marked as private: {_told(settings)}. It answers customers who may not"
+            " with what others got.",
+            hint=f'Leave {SETTING}["CACHE_CONTROL"] out: it is "private" then.',
+            id="stigg_guard.E005",
+        )
+    elif ours < cache and settings.rules:
         yield Error(
             "UpdateCacheMiddleware stands below StiggGuardMiddleware in MIDDLEWARE, so"
-            " it keeps responses before they are marked as private, and answers"
-            " customers who may not with them.",
+            " it keeps what rules guard before that is marked as private, and answers"
+            " customers who may not with it.",
             hint=f'Move "{_UPDATE}" above "{GUARD}", to the top of MIDDLEWARE.',
             id="stigg_guard.E005",
         )
 
 
-def caches_outside_guards(routes: Iterable[Route]) -> Iterator[CheckMessage]:
+def caches_outside_guards(
+    settings: Settings, routes: Iterable[Route]
+) -> Iterator[CheckMessage]:
     """E006: `cache_page` above a guard, which then is asked only once."""
+    if not _is_unmarked(settings):
+        return
     for route in routes:
         if specs_of(route.view) and _is_cached_outside(route.view):
             yield Error(
-                f"@cache_page stands above a guard on {route.view.__name__}: what one"
-                " customer was allowed is answered to all others, too.",
-                hint="Write @cache_page below the guard.",
+                f"@cache_page stands above a guard on {route.view.__name__}, and"
+                f" guarded responses are not marked as private: {_told(settings)}. What"
+                " one customer was allowed is answered to all others.",
+                hint="Write @cache_page below the guard, or leave"
+                f' {SETTING}["CACHE_CONTROL"] out.',
                 id="stigg_guard.E006",
             )
+
+
+def _is_unmarked(settings: Settings) -> bool:
+    marks = settings.cache_control or ""
+    return not any(mark in marks for mark in _NOT_KEPT)
+
+
+def _told(settings: Settings) -> str:
+    return f'{SETTING}["CACHE_CONTROL"] is {settings.cache_control!r}'
 
 
 def _is_cached_outside(view: Any) -> bool:

@@ -112,8 +112,14 @@ def check_api(**_: Any) -> list[CheckMessage]:
 
 def check_caching(**_: Any) -> list[CheckMessage]:
     """E005 and E006: a cache that answers in place of a guard."""
-    found = list(_routes()) if _settings() is not None else []
-    return [*cache_in_middleware(_all_specs(found)), *caches_outside_guards(found)]
+    settings = _settings()
+    if settings is None:
+        return []
+    found = list(_routes())
+    return [
+        *cache_in_middleware(settings, _all_specs(found)),
+        *caches_outside_guards(settings, found),
+    ]
 
 
 def check_logins(**_: Any) -> list[CheckMessage]:

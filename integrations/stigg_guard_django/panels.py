@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from debug_toolbar.panels import Panel
 from django.http import HttpRequest
 
 from stigg_guard import Decision, Measurement, Subject
@@ -23,6 +22,21 @@ from stigg_guard.wording import words_of
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.recording import CALLS, Call, install
 from stigg_guard_django.visit import Visit, leave, visit_of
+
+if TYPE_CHECKING:
+
+    class Panel:
+        """What is used of the toolbar's own class, which has no types."""
+
+        def __init__(self, toolbar: Any, get_response: Any) -> None:
+            self.get_response = get_response
+
+        def get_stats(self) -> dict[str, Any]: ...
+
+        def record_stats(self, stats: dict[str, Any]) -> None: ...
+
+else:
+    from debug_toolbar.panels import Panel
 
 
 class StiggGuardPanel(Panel):
@@ -60,7 +74,7 @@ class StiggGuardPanel(Panel):
     def process_request(self, request: HttpRequest) -> Any:
         """Keep what the guard will know of the request."""
         self._visit = visit_of(request)
-        return super().process_request(request)
+        return self.get_response(request)
 
     def generate_stats(self, request: HttpRequest, response: Any) -> None:
         """Put everything into words, and let go of the request."""

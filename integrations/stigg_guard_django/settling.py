@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from stigg_guard import AsyncGuard, Guard
 from stigg_guard.response_start import missing
 from stigg_guard_django.bodies import count_while_sent
+from stigg_guard_django.signals import atell, tell
 from stigg_guard_django.visit import Visit, leave
 
 
@@ -25,6 +26,7 @@ def settle(guard: Guard, request: HttpRequest, visit: Visit, response: Any) -> N
     if visit.admissions or visit.streams:
         _note_result(visit, response)
         _report(guard, visit, visit.outcome(response), response)
+    tell(request, visit.decisions)
     _leave(guard, request, visit, response)
 
 
@@ -39,6 +41,7 @@ async def asettle(
         if visit.streams and _is_there(response):
             visit.sent(response.content)
             await guard.finish(visit, is_complete=True)
+    await atell(request, visit.decisions)
     _leave(guard.sync, request, visit, response)
 
 

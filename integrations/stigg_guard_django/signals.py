@@ -28,7 +28,8 @@ usage_parked: Final = Signal()
 """Usage waits in the outbox until a person decides. Sent with `measurement` and
 `cause`."""
 usage_dropped: Final = Signal()
-"""Usage was lost. Sent with `measurement` and `cause`."""
+"""Usage was lost. Sent with `measurement`, `decision` and `cause`; one of the first two
+is None: what could not even be measured was only decided."""
 
 _OUTCOMES: Final[dict[OutcomeName, Signal]] = {
     "acknowledged": usage_reported,
@@ -51,6 +52,8 @@ def _hook(signal: Signal) -> Callable[[Happening], None]:
         about: dict[str, Any] = {"measurement": happening.measurement}
         if signal is not usage_reported:
             about["cause"] = happening.cause
+        if signal is usage_dropped:
+            about["decision"] = happening.decision
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -87,7 +87,8 @@ def leave(request: HttpRequest) -> None:
 
 
 def explain(request: HttpRequest, error: AccessDenied) -> None:
-    """Say why nobody answers a denial, when Django handles the request without us."""
+    """Note a denial that nobody answers, and say why where Django handles it."""
+    visit_of(request).decisions.append(error.decision)
     if request.resolver_match is not None:
         error.add_note(
             "Nothing answers this denial: add"

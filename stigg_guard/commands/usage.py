@@ -6,6 +6,7 @@ Usage that waits to be delivered is shown by `outbox`.
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import click
 
@@ -24,6 +25,7 @@ from stigg_guard.decision import Entitlement
 from stigg_guard.guard import Guard
 from stigg_guard.metering.conversation import Fate
 from stigg_guard.requirement import Update, feature
+from stigg_guard.steps import OutcomeName
 from stigg_guard.subject import Subject
 
 
@@ -116,25 +118,33 @@ def _report(
     what = f"{units(value)} as the total" if update == "set" else f"{value:+,.15g}"
     told = f"{what} of {feature_id} for {subject_in_words(subject)}"
     confirm(f"Report {printable(told)}?", yes=yes)
+    causes: list[str] = []
+    for outcome in _TROUBLE:
+        guard.on(outcome, lambda happening: causes.append(happening.cause))
     try:
         fate = guard.report(subject, feature_id, value, update=update)
     except ValueError as error:
         raise Failure(str(error)) from error
-    if fate == "stored" and not guard.outbox.is_durable:
+    if not guard.outbox.is_durable and fate in _TROUBLE:
         guard.close()  # tries again, for DRAIN_TIMEOUT
         fate = "acknowledged" if guard.counts.get("delivered") else "dropped"
-    _tell(fate, told)
+    _tell(fate, told, causes[-1] if causes else "")
 
 
-def _tell(fate: Fate, told: str) -> None:
+_TROUBLE: Final[tuple[OutcomeName, ...]] = ("stored", "parked", "dropped")
+
+
+def _tell(fate: Fate, told: str, cause: str) -> None:
     if fate == "acknowledged":
         click.echo(f"Acknowledged: {printable(told)}.")
     elif fate == "stored":
         click.echo(f"Stored in the outbox, to be delivered: {printable(told)}.")
     elif fate == "parked":
         raise Undone(
-            f"Parked in the outbox until a person decides: {told}; see `outbox list"
-            " --state parked`."
+            f"Parked in the outbox until a person decides: {told}: {cause}; see"
+            " `outbox list --state parked`."
         )
     else:
-        raise Undone(f"The sidecar did not acknowledge it, and it was not kept: {told}")
+        raise Undone(
+            f"The sidecar did not acknowledge it, and it was not kept: {told}: {cause}"
+        )

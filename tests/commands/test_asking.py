@@ -176,6 +176,12 @@ def test_usage_that_is_neither_acknowledged_nor_kept_is_a_failure(
     done = console("usage", CUSTOMER, TEMPLATES, "--report", "2", "--yes")
     assert done.status == 1
     assert done.error.startswith("The sidecar did not acknowledge it, and it was not")
+    assert "failed to connect" in done.error
+    sidecar.start()
+    done = console("usage", "nobody", TEMPLATES, "--report", "2", "--yes")
+    assert done.status == 1
+    assert "it was not kept: +2 of" in done.error
+    assert "there is no customer 'nobody'" in done.error
 
 
 def test_missing_verdict_is_an_alarm_that_names_the_cause(

@@ -19,7 +19,6 @@ from django.test import Client, override_settings
 from django.views.decorators.cache import cache_page
 
 from sidecar_client.local import LocalSidecar
-from stigg_guard import specs_of
 from stigg_guard_django import meters_usage, requires_feature
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, WITHIN
 from tests.integrations.django_site import GUARD, configure, project
@@ -82,38 +81,64 @@ def test_cors_below_the_guard_is_told_though_denials_have_their_headers(
         assert denied.headers["Access-Control-Allow-Origin"] == "*"
 
 
+OUTSIDE, INSIDE = (UPDATE, GUARD, FETCH), (GUARD, UPDATE, FETCH)
+RULES = [{"path": "/", "feature": DOMAIN}]
+
+
 @pytest.mark.parametrize(
-    ("middleware", "warned"),
-    [((UPDATE, GUARD, FETCH), False), ((GUARD, UPDATE, FETCH), True)],
+    ("view", "middleware", "options", "leaks"),
+    [
+        (domains, OUTSIDE, {}, False),
+        (domains, INSIDE, {}, False),
+        (plain, OUTSIDE, {"rules": RULES}, False),
+        (plain, INSIDE, {"rules": RULES}, True),
+        (domains, OUTSIDE, {"cache_control": None}, True),
+        (domains, OUTSIDE, {"cache_control": "no-store"}, False),
+        (domains, INSIDE, {"cache_control": "public"}, True),
+    ],
 )
-def test_cache_inside_of_the_guard_is_an_error_for_it_answers_those_who_may_not(
-    middleware: tuple[str, ...], warned: bool, sidecar: LocalSidecar
+def test_cache_of_the_site_is_an_error_where_it_answers_those_who_may_not(
+    view: Callable[..., Any],
+    middleware: tuple[str, ...],
+    options: dict[str, Any],
+    leaks: bool,
+    sidecar: LocalSidecar,
 ) -> None:
-    with project({"": domains}, middleware=middleware, target=sidecar.target):
-        assert ids() == (["stigg_guard.E005"] if warned else [])
+    target = sidecar.target
+    with project({"": view}, middleware=middleware, target=target, **options):
+        assert ids() == (["stigg_guard.E005"] if leaks else [])
         assert client(WITHIN).get("/").status_code == 200
-        if warned:
-            assert client(AT_LIMIT).get("/").status_code == 200
-    with project({"": plain}, middleware=middleware):
+        assert client(AT_LIMIT).get("/").status_code == (200 if leaks else 402)
+
+
+def test_cache_of_a_site_without_guards_is_nobodys_matter() -> None:
+    with project({"": plain}, middleware=INSIDE, cache_control=None):
         assert ids() == []
 
 
 @pytest.mark.parametrize(
-    ("view", "warned"),
+    ("view", "options", "leaks"),
     [
-        (cache_page(60)(domains), True),
-        (requires_feature(DOMAIN)(cache_page(60)(plain)), False),
-        (cache_page(60)(plain), False),
+        (cache_page(60)(domains), {}, False),
+        (cache_page(60)(domains), {"cache_control": None}, True),
+        (requires_feature(DOMAIN)(cache_page(60)(plain)), {}, False),
+        (
+            requires_feature(DOMAIN)(cache_page(60)(plain)),
+            {"cache_control": None},
+            False,
+        ),
     ],
 )
-def test_cached_page_around_a_guard_is_an_error_for_it_is_asked_only_once(
-    view: Callable[..., Any], warned: bool, sidecar: LocalSidecar
+def test_cached_page_is_an_error_where_a_guard_is_asked_only_once(
+    view: Callable[..., Any],
+    options: dict[str, Any],
+    leaks: bool,
+    sidecar: LocalSidecar,
 ) -> None:
-    with project({"": view}, target=sidecar.target):
-        assert ids() == (["stigg_guard.E006"] if warned else [])
+    with project({"": view}, target=sidecar.target, **options):
+        assert ids() == (["stigg_guard.E006"] if leaks else [])
         assert client(WITHIN).get("/").status_code == 200
-        denied = client(AT_LIMIT).get("/").status_code == 402
-    assert denied is (bool(specs_of(view)) and not warned)
+        assert client(AT_LIMIT).get("/").status_code == (200 if leaks else 402)
 
 
 @pytest.mark.parametrize(

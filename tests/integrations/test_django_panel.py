@@ -11,6 +11,7 @@ from html import unescape
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.checks.registry import registry
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
@@ -46,7 +47,7 @@ def plain(request: HttpRequest) -> HttpResponse:
 
 
 @contextmanager
-def site(**guard: object) -> Generator[None]:
+def site(**guard: Any) -> Generator[None]:
     """A project with the toolbar at its top."""
     templates = {"BACKEND": "django.template.backends.django.DjangoTemplates"}
     toolbar = "debug_toolbar.middleware.DebugToolbarMiddleware"
@@ -79,8 +80,19 @@ def site(**guard: object) -> Generator[None]:
                 *debug_toolbar_urls(),
             ]
 
-        with override_settings(ROOT_URLCONF=Urls):
-            yield
+        try:
+            with override_settings(ROOT_URLCONF=Urls):
+                yield
+        finally:
+            _forget_checks()
+
+
+def _forget_checks() -> None:
+    """The toolbar's checks fail where it is not installed, as in the next test."""
+    found = registry.registered_checks
+    registry.registered_checks = {
+        check for check in found if not check.__module__.startswith("debug_toolbar")
+    }
 
 
 def always(request: HttpRequest) -> bool:

@@ -69,6 +69,7 @@ def test_public_names_are_these() -> None:
         "StiggRequest",
         "decision_from",
         "entitlements_from",
+        "guard",
         "guard_exempt",
         "guard_from",
         "guarded_path",
