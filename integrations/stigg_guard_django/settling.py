@@ -5,11 +5,13 @@ What it began with lives in `views` and `middleware`.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from django.db import connections
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_cache_control
 
 from stigg_guard import AsyncGuard, Guard
 from stigg_guard.response_start import missing
@@ -61,14 +63,22 @@ def settle_in_transaction(guard: Guard, visit: Visit, response: Any) -> None:
 
 
 def keep_private(guard: Guard | AsyncGuard, response: object) -> None:
-    """Keep a view's response out of shared caches, unless it says what they may do.
+    """Keep a view's response out of shared caches, unless it says that they may.
 
     Here already, as decorators and middleware further out may keep what they get:
-    `cache_page` and `UpdateCacheMiddleware` do not keep what is private.
+    `cache_page` and `UpdateCacheMiddleware` do not keep what is private. One inside
+    of the guard says how long the response is good, and not for whom.
     """
     wanted = guard.settings.cache_control
-    if wanted is not None and isinstance(response, HttpResponseBase):
-        response.headers.setdefault("Cache-Control", wanted)
+    if wanted is None or not isinstance(response, HttpResponseBase):
+        return
+    response.headers.setdefault("Cache-Control", wanted)
+    said = response.headers["Cache-Control"]
+    if wanted == "private" and not _FOR_WHOM.search(said):
+        patch_cache_control(response, private=True)
+
+
+_FOR_WHOM: Final = re.compile(r"\b(public|private|no-store|s-maxage)\b", re.IGNORECASE)
 
 
 def _report(guard: Guard, visit: Visit, status: int | None, response: Any) -> None:
@@ -98,6 +108,8 @@ def _leave(guard: Guard, request: HttpRequest, visit: Visit, response: Any) -> N
         wanted = guard.headers(visit)
         for name, value in missing(wanted, response.headers.keys()):
             response.headers[name] = value
+        if visit.is_guarded:
+            keep_private(guard, response)
     if not visit.streams:
         leave(request)
     elif isinstance(response, StreamingHttpResponse):

@@ -369,3 +369,27 @@ def test_exempt_class_is_not_asked_about_by_rules(sidecar: LocalSidecar) -> None
         assert client.get("/api/other/").content == b"open"
         assert client.get("/api/none/").status_code == 404
     assert not sidecar.calls
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        (None, "private"),
+        ("max-age=60", "max-age=60, private"),
+        ("public, max-age=60", "public, max-age=60"),
+        ("s-maxage=60", "s-maxage=60"),
+        ("no-store", "no-store"),
+    ],
+)
+@pytest.mark.parametrize("is_ruled", [True, False])
+def test_shared_caches_keep_no_guarded_response_that_does_not_say_so(
+    is_ruled: bool, said: str | None, sent: str, sidecar: LocalSidecar
+) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(headers={} if said is None else {"Cache-Control": said})
+
+    rules = [{"path": "/x/", "feature": DOMAIN}] if is_ruled else []
+    guarded = view if is_ruled else requires_feature(DOMAIN)(view)
+    with project({"x/": guarded}, target=sidecar.target, rules=rules):
+        answer = Client(headers=CUSTOMER).get("/x/")
+    assert answer.headers["Cache-Control"] == sent

@@ -237,7 +237,11 @@ def test_with_other_decorators(
         assert statuses(sidecar, view, "POST", **options) == (200, 402)
 
 
-@wiring(NAME, "above `@cache_page`", "each request is asked, and the answer is cached")
+@wiring(
+    NAME,
+    "above `@cache_page`",
+    "each request is asked, and the answer is cached here alone",
+)
 def test_above_cache_page(sidecar: LocalSidecar) -> None:
     calls: list[str] = []
 
@@ -248,8 +252,10 @@ def test_above_cache_page(sidecar: LocalSidecar) -> None:
     with override_settings(CACHES=_cache("above")):
         view = requires_feature(DOMAIN)(cache_page(60)(counted))
         assert statuses(sidecar, view) == (200, 402)
-        assert statuses(sidecar, view) == (200, 402)
+        with project({"x/": view}, target=sidecar.target):
+            answer = Client(headers={"X-Customer": WITHIN}).get("/x/")
     assert calls == ["/x/"]
+    assert answer.headers["Cache-Control"] == "max-age=60, private"
 
 
 @wiring(NAME, "`@guard_exempt` on a view", "free of rules and of `guarded_path` above")
