@@ -1,6 +1,6 @@
 """What the behaviour suite needs of a framework: build the application, send a request.
 
-One subclass per framework lives in `frameworks/`; expectations live in the test files.
+Whoever has an adapter writes a subclass; what is expected of it is in the tests.
 """
 
 from __future__ import annotations

@@ -15,16 +15,7 @@ from stigg_guard.testing.contract.client import BehaviourClient
 
 Build = Callable[..., BehaviourClient]
 
-__all__ = ["Build", "build", "client", "client_type", "sidecar"]
-
-
-@pytest.fixture
-def client_type() -> type[BehaviourClient]:
-    """The class of your clients: define a fixture of this name, which returns it."""
-    raise pytest.UsageError(
-        "the contract does not know whose adapter it tests; define a fixture"
-        " client_type that returns your subclass of BehaviourClient."
-    )
+__all__ = ["Build", "build", "client", "sidecar"]
 
 
 @pytest.fixture

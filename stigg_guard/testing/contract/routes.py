@@ -104,7 +104,8 @@ def of_arguments(arguments: Mapping[str, Any]) -> float:
 
 def answered(response: Any, usage: float) -> dict[str, int | float | str]:
     """Dimensions that are known when the view has run."""
-    return {"status": response.status_code, "units": usage}
+    status = getattr(response, "status_code", None) or response.status
+    return {"status": status, "units": usage}
 
 
 # Path → its decorators, outermost first. Each view does what `views` says of

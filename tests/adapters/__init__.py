@@ -1,0 +1,1 @@
+"""Adapters for other frameworks, as their users would write them."""
