@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
-from jinja2 import DictLoader, Environment
+from jinja2 import DictLoader, Environment, TemplateNotFound
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
@@ -32,8 +32,11 @@ API = {**AS_AT_LIMIT, "Accept": "application/json"}
 UPGRADE = "{{ request.url.path }}: {{ problem.reason }} {{ decision.requirement.name }}"
 OWN = {
     "upgrade.html": UPGRADE,
-    "stigg_guard/402.html": "own page: {{ problem.title }}",
-    "stigg_guard/402_fragment.html": "own part: {{ is_fragment }}",
+    "upgrade_fragment.html": "part of it: {{ feature_id }}",
+    "stigg_guard/402.html": "own page: {{ title }}",
+    "stigg_guard/402_fragment.html": "own part: {{ title }}",
+    "stigg_guard/denied.html": "{{ status }}: {{ login_url }}, {{ next }}",
+    "usage.html": "{{ current_usage }} of {{ usage_limit }}, {{ resets_at.day }}",
     "asking.html": "{{ stigg.has('feature-03-custom-domain') }}",
 }
 
@@ -102,8 +105,9 @@ def test_template_of_the_application_answers_rules_too(sidecar: LocalSidecar) ->
     ("headers", "expected"),
     [
         (BROWSER, "own page: Upgrade to continue"),
-        (HTMX, "own part: True"),
+        (HTMX, "own part: Upgrade to continue"),
         (BOOSTED, "own page: Upgrade to continue"),
+        ({**HTMX, "HX-Request-Type": "full"}, "own page: Upgrade to continue"),
     ],
 )
 def test_page_and_fragment_are_overridden_by_name(
@@ -154,6 +158,84 @@ def test_htmx_is_told_by_its_own_header_where_to_go(sidecar: LocalSidecar) -> No
         assert answer.status_code == 402
         assert answer.headers["hx-redirect"] == "/plans?next=/"
         assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("page", "back"),
+    [
+        ("http://testserver/list?page=2", "/list%3Fpage%3D2"),
+        ("http://testserver//evil.example", "/%252Fevil.example"),
+        ("https://evil.example/list", None),
+        ("/list", None),
+    ],
+)
+def test_person_comes_back_to_the_page_that_htmx_asked_from(
+    sidecar: LocalSidecar, page: str, back: str | None
+) -> None:
+    headers = {**HTMX, "HX-Current-URL": page}
+    with client_of(sidecar, view="/plans") as client:
+        assert client.get("/", headers=headers).headers["hx-redirect"] == (
+            f"/plans?next={back or '/'}"
+        )
+
+
+def test_nobody_comes_back_to_another_site(sidecar: LocalSidecar) -> None:
+    @requires_feature(DOMAIN, on_denied="/plans")
+    async def any_path(request: Request) -> Response:
+        return Response()
+
+    guard = Middleware(StiggGuardMiddleware, **guard_options(sidecar))
+    app = Starlette(routes=[Route("/{path:path}", any_path)], middleware=[guard])
+    with TestClient(app, follow_redirects=False) as client:
+        answer = client.get("http://testserver//evil.example/", headers=BROWSER)
+    assert answer.headers["location"] == "/plans?next=/%252Fevil.example/"
+
+
+def test_htmx_that_wants_json_gets_the_problem(sidecar: LocalSidecar) -> None:
+    headers = {**HTMX, "Accept": "application/json"}
+    with client_of(sidecar, view="/plans") as client:
+        assert client.get("/", headers=headers).json()["status"] == 402
+
+
+def test_part_of_a_template_is_found_by_its_name(sidecar: LocalSidecar) -> None:
+    own = templates("upgrade.html", "upgrade_fragment.html")
+    with client_of(sidecar, view="upgrade.html", templates=own) as client:
+        assert client.get("/", headers=HTMX).text == f"part of it: {DOMAIN}"
+    own = templates("upgrade.html")
+    with client_of(sidecar, view="upgrade.html", templates=own) as client:
+        assert client.get("/", headers=HTMX).text.startswith("/: ")
+
+
+def test_template_shows_usage_as_people_write_it(sidecar: LocalSidecar) -> None:
+    own = templates("usage.html")
+    with client_of(sidecar, view="usage.html", templates=own) as client:
+        answer = client.post("/new", headers=BROWSER)
+    assert answer.text.startswith("6 of 6, ")
+
+
+def test_page_of_all_denials_leads_to_the_login(sidecar: LocalSidecar) -> None:
+    own = templates("stigg_guard/denied.html")
+    options = {"no_customer": "unauthorized", "login_url": "/login?a=1"}
+    with client_of(sidecar, templates=own, **options) as client:
+        nobody = {"Accept": "text/html"}
+        page = client.get("/deep/?q=1", headers=nobody)
+        assert page.status_code == 401
+        link = "/login?a=1&amp;next=/deep/%3Fq%3D1"
+        assert page.text == f"401: {link}, /deep/?q=1"
+        assert client.post("/new", headers=nobody).text == "401: /login?a=1, None"
+        assert client.get("/", headers=BROWSER).text.startswith("402: None")
+
+
+def test_template_that_extends_nothing_is_an_error(sidecar: LocalSidecar) -> None:
+    broken = Environment(
+        loader=DictLoader({"stigg_guard/402.html": "{% extends 'no.html' %}"}),
+        autoescape=True,
+    )
+    with (
+        client_of(sidecar, templates=Jinja2Templates(env=broken)) as client,
+        pytest.raises(TemplateNotFound, match=r"no\.html"),
+    ):
+        client.get("/", headers=BROWSER)
 
 
 @pytest.mark.parametrize("headers", [BROWSER, HTMX])
