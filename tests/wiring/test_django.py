@@ -267,12 +267,17 @@ def test_exempt(sidecar: LocalSidecar) -> None:
 @wiring(
     NAME,
     "below `@cache_page`",
-    "`stigg_guard.E006`: write `@cache_page` below the guard",
+    "each request is asked and none is cached; with a `CACHE_CONTROL` that is not"
+    " private, `stigg_guard.E006`: write `@cache_page` below the guard",
     is_right=False,
 )
-def test_below_cache_page() -> None:
+def test_below_cache_page(sidecar: LocalSidecar) -> None:
     view = cache_page(60)(requires_feature(DOMAIN)(plain))
-    assert "Write @cache_page below" in ids({"x/": view})["stigg_guard.E006"]
+    with override_settings(CACHES=_cache("below")):
+        assert statuses(sidecar, view) == (200, 402)
+        assert statuses(sidecar, view) == (200, 402)
+    found = ids({"x/": view}, cache_control="max-age=60")
+    assert "Write @cache_page below" in found["stigg_guard.E006"]
 
 
 @wiring(
