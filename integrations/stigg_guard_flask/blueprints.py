@@ -98,7 +98,9 @@ def needs_of_blueprints(
     """
     found: list[BlueprintNeed] = []
     for name in names:
-        blueprint = app.blueprints[name]
+        blueprint = app.blueprints.get(name)
+        if blueprint is None:  # an endpoint of the application with a dot in its name
+            continue
         if endpoint == f"{name}.static" and blueprint.has_static_folder:
             return []
         guards: tuple[_BlueprintGuard, ...] = getattr(blueprint, _GUARDS, ())
@@ -115,7 +117,7 @@ def needs_of_blueprints(
 
 def is_in_exempt_blueprint(app: Flask, names: Sequence[str]) -> bool:
     """Whether one of the blueprints is exempt, and with it all that is in it."""
-    return any(getattr(app.blueprints[name], EXEMPT, False) for name in names)
+    return any(getattr(app.blueprints.get(name), EXEMPT, False) for name in names)
 
 
 def _check_blueprint(blueprint: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask import Flask, has_request_context, request
+from flask.templating import Environment
 from jinja2 import BaseLoader, ChoiceLoader, PackageLoader
 
 from stigg_guard.errors import ConfigurationError
@@ -53,7 +54,22 @@ def install(app: Flask) -> None:
 
     A template of the application or of a blueprint is found before ours of that name.
     """
-    environment = app.jinja_env
+    if "jinja_env" in app.__dict__:
+        _prepare(app.jinja_env)
+        return
+    # Made early, it would not know of options that the application sets later.
+    create = app.create_jinja_environment
+
+    def created() -> Environment:
+        environment = create()
+        _prepare(environment)
+        return environment
+
+    flask: Any = app
+    flask.create_jinja_environment = created
+
+
+def _prepare(environment: Environment) -> None:
     ours: dict[str, Any] = {"entitled": entitled, "entitlement": entitlement}
     environment.globals.update(ours)
     last = PackageLoader("stigg_guard_flask")

@@ -275,6 +275,13 @@ def test_rule_names_an_endpoint_or_a_blueprint(sidecar: LocalSidecar) -> None:
         assert statuses(app, "/outer/inner/") == (200, 402)
 
 
+def test_endpoint_with_a_dot_needs_no_blueprint(sidecar: LocalSidecar) -> None:
+    rules = [{"name": "api.one", "feature": DOMAIN}]
+    with guarded_app(sidecar, rules=rules) as app:
+        app.add_url_rule("/one", "api.one", hello)
+        assert statuses(app, "/one") == (200, 402)
+
+
 def test_static_files_of_a_guarded_blueprint_are_free(
     app: Flask, sidecar: LocalSidecar, tmp_path: Path
 ) -> None:

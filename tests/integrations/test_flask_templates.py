@@ -189,6 +189,24 @@ def test_question_without_a_feature_is_refused(app: Flask, text: str) -> None:
         render_template_string(text)
 
 
+@pytest.mark.parametrize("is_made", [True, False])
+def test_options_that_come_after_the_extension_are_kept(
+    sidecar: LocalSidecar, is_made: bool
+) -> None:
+    app = Flask(__name__)
+    if is_made:
+        assert app.jinja_env.globals
+    with guarded_app(sidecar, app=app):
+        if not is_made:
+            app.jinja_options = {
+                "variable_start_string": "[[",
+                "variable_end_string": "]]",
+            }
+        text = "{{ entitled('f') }}" if is_made else "[[ entitled('f') ]]"
+        app.add_url_rule("/", "page", lambda: render_template_string(text))
+        assert ask(app).text == "False"
+
+
 def test_application_without_the_extension_has_no_such_function() -> None:
     app = Flask(__name__)
     with app.test_request_context(), pytest.raises(UndefinedError, match="entitled"):
