@@ -9,15 +9,21 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Iterator
+from itertools import chain
 from types import FrameType, FunctionType
 from typing import Any, Final
 
 from flask import Flask
 
+from stigg_guard.decorators import specs_of
 from stigg_guard.errors import ConfigurationError
 
 _registered: Final = weakref.WeakSet[FunctionType]()
 """What applications with a `StiggGuard` were given as views."""
+_TOO_LATE: Final = (
+    "{name!r} has a guard and is called by @after_request or @teardown_request, when"
+    " the view has run already; put the guard on the view."
+)
 _guarded: Final = weakref.WeakSet[FunctionType]()
 """Functions below a guard that was written above them; they are views no more."""
 
@@ -53,12 +59,13 @@ def check(app: Flask) -> None:
     """Raise `ConfigurationError` for the first function whose guard is not called."""
     for view in app.view_functions.values():
         note_registered(view)
-    for functions in app.before_request_funcs.values():
-        for function in functions:
-            if isinstance(function, FunctionType) and function in _guarded:
-                raise ConfigurationError(
-                    _words(f"{function.__name__!r}", "before_request")
-                )
+    for function in chain(*app.before_request_funcs.values()):
+        if isinstance(function, FunctionType) and function in _guarded:
+            raise ConfigurationError(_words(f"{function.__name__!r}", "before_request"))
+    after = (app.after_request_funcs, app.teardown_request_funcs)
+    for function in chain.from_iterable(chain(*funcs.values()) for funcs in after):
+        if specs_of(function):
+            raise ConfigurationError(_TOO_LATE.format(name=function.__name__))
 
 
 def _below(view: Any) -> Iterator[FunctionType]:

@@ -10,20 +10,31 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, Flask, current_app, has_request_context
 
 from stigg_guard.decorators import Decorators, View
+from stigg_guard.errors import ConfigurationError
 from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
 from stigg_guard_flask.functions import spec_of_request
 from stigg_guard_flask.placement import caller, note_guarded
 from stigg_guard_flask.requests import admit, current_scope
 
+_OUTSIDE: Final = (
+    "{name!r} is guarded as a view is, and was called outside of a request; guard jobs"
+    " and commands with: from stigg_guard_flask import guard, then"
+    ' @guard.requires_feature("feature-id", customer=...).'
+)
+
 
 def _guarded(view: Any, specs: tuple[ViewSpec, ...]) -> Any:
     needed = tuple(spec_of_request(spec) for spec in specs)
 
     def admitted(arguments: dict[str, Any]) -> RequestScope:
+        if not has_request_context():
+            raise ConfigurationError(
+                _OUTSIDE.format(name=getattr(view, "__name__", view))
+            )
         scope = current_scope()
         scope.arguments = arguments
         admit(needed, scope)

@@ -11,9 +11,10 @@ from flask.typing import ResponseReturnValue
 from flask.views import MethodView, View
 
 from sidecar_client.local import LocalSidecar
-from stigg_guard import ConfigurationError
+from stigg_guard import AccessDenied, ConfigurationError
 from stigg_guard_flask import (
     StiggGuard,
+    guard,
     guard_blueprint,
     guard_exempt,
     guard_from,
@@ -275,6 +276,55 @@ def test_above_before_request(app: Flask) -> None:
     for _ in range(2):
         with pytest.raises(ConfigurationError, match=r"@app\.before_request, then"):
             ask(app)
+
+
+@wiring(
+    "Flask",
+    "on a function of `after_request` or `teardown_request`",
+    "refused at the first request, and at every other: the view has run by then",
+    is_right=False,
+)
+@pytest.mark.parametrize("kind", ["after_request", "teardown_request"])
+def test_on_a_function_of_after_request(app: Flask, kind: str) -> None:
+    @requires_feature(DOMAIN)
+    def too_late(response: Any) -> Any:
+        return response
+
+    getattr(app, kind)(too_late)
+    app.add_url_rule("/", "view", lambda: "hello")
+    app.testing = True
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"'too_late' has a guard.*on the"):
+            ask(app)
+
+
+@wiring(
+    "Flask",
+    "on a job, or below `@app.cli.command`",
+    "refused when it is called: `@guard.requires_feature` is for functions",
+    is_right=False,
+)
+def test_on_a_command(app: Flask) -> None:
+    @app.cli.command()
+    @requires_feature(DOMAIN)
+    def nightly() -> None:
+        """Called outside of any request."""
+
+    done = app.test_cli_runner().invoke(nightly)
+    assert isinstance(done.exception, ConfigurationError)
+    assert "'nightly' is guarded as a view is" in str(done.exception)
+    assert "from stigg_guard_flask import guard" in str(done.exception)
+
+
+@wiring("Flask", "below `@app.cli.command`, with `@guard.requires_feature`", "guarded")
+def test_function_decorator_on_a_command(app: Flask) -> None:
+    @app.cli.command()
+    @guard.requires_feature(DOMAIN, customer=lambda: AT_LIMIT)
+    def nightly() -> None:
+        raise AssertionError("ran")
+
+    done = app.test_cli_runner().invoke(nightly)
+    assert isinstance(done.exception, AccessDenied)
 
 
 @wiring("Flask", "on a class of views", "refused at import", is_right=False)
