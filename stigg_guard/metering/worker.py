@@ -284,7 +284,14 @@ class _Delivery:
         missing = [row for row in rows if row.id not in told.arrived]
         for row in missing:
             self._worker.keep(row, "stored")
-        self._worker.hold(Lift(place=place, token=told.token, total=told.total))
+        self._worker.hold(
+            Lift(
+                place=place,
+                token=told.token,
+                total=told.total,
+                young_for=self._worker.terms.usage_young_for,
+            )
+        )
         yield from missing
 
 

@@ -168,9 +168,7 @@ class Account:
             self.is_known = True
         self._acknowledge(op, is_late=hold is LOST)
         self._busy(now)
-        young = max(0.0, used) + self._make_up(op)
-        if young > 0 and op.young_for > 0:
-            self._busy(self._young.add(young, op.young_for, now))
+        self._rejuvenate(max(0.0, used) + self._make_up(op.total), op.young_for, now)
 
     def give_back(self, op: GiveBack, now: float) -> None:
         """End holds that used nothing."""
@@ -224,9 +222,12 @@ class Account:
         self._fence, self._fenced_until = None, NEVER
         if op.total is None:
             return
-        self._count(op.total, is_fresh=True)
         if self.held.is_certain:
             self._believe(op.total)
+            self._rejuvenate(self._make_up(op.total), op.young_for, now)
+            self.is_known = True
+        else:
+            self._count(op.total, is_fresh=True)
 
     def _is_late(self, period: float | None) -> bool:
         return period is not None and self.period is not None and period < self.period
@@ -284,13 +285,17 @@ class Account:
         elif self.expected is not None:
             self.expected += op.units
 
-    def _make_up(self, op: Settle) -> float:
+    def _make_up(self, total: float | None) -> float:
         """Count what the total shows and nobody told us; how much that is."""
-        if op.total is None or self.expected is not None:
+        if total is None or self.expected not in (None, total):
             return 0.0
-        missing = max(0.0, op.total + self._waiting - self.counted)
+        missing = max(0.0, total + self._waiting - self.counted)
         self.counted += missing
         return missing
+
+    def _rejuvenate(self, units: float, young_for: float, now: float) -> None:
+        if units > 0 and young_for > 0:
+            self._busy(self._young.add(units, young_for, now))
 
     @property
     def _waiting(self) -> float:

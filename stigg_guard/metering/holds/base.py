@@ -154,8 +154,9 @@ class Settle:
     `total` is the usage that the sidecar acknowledged, None where it said none: it
     becomes `expected` when no other hold is open, sending or doubtful, nor was since
     this one, and `counted` is then at most that and what is held; else `expected` moves
-    by `units`, and is None after a "set". While it is None, `counted` is no less than
-    `total + waiting`: what others settled may never have been told. That is young, too.
+    by `units`, and is None after a "set". Where it is `total` or None then, `counted` is
+    no less than `total + waiting`: what others settled may never have been told, and is
+    young, too.
 
     A key that is not held (it ran out, or was lost) is counted all the same: better too
     much than too little. Its `total` may be old by now: it says nothing but to an
@@ -235,13 +236,14 @@ class Lift:
     """End a fence; `total` is the sidecar's usage that was found, None for nothing.
 
     When no hold is open, sending or doubtful by then, `total` becomes `expected`, and
-    `counted` is at most that and what is held.
+    `counted` is that and what is held; what is new in that is young for `young_for`.
     Does nothing for another's token. Reply: None.
     """
 
     place: Place
     token: str
     total: float | None
+    young_for: float = 0
 
 
 Op: TypeAlias = Take | Peek | Settle | GiveBack | Renew | Keep | Fence | Lift

@@ -46,6 +46,7 @@ local function young_units(account)
 end
 
 local function rejuvenate(account, units, young_for)
+    if units <= 0 or young_for <= 0 then return end
     local width = young_for / BUCKETS
     local ends = (math.floor(now / width) + BUCKETS + 1) * width
     local key = text(ends)
@@ -413,6 +414,15 @@ local function believe(account, total)
     account.counted = math.min(account.counted, total + account.held)
 end
 
+-- Counts what a total shows and nobody told us; how much that is.
+local function make_up(account, total)
+    if not total then return 0 end
+    if account.expected ~= nil and account.expected ~= total then return 0 end
+    local missing = math.max(0, total + waiting_units(account) - account.counted)
+    account.counted = account.counted + missing
+    return missing
+end
+
 local function peek(account) return standing(account) end
 
 local function settle(account, key)
@@ -443,14 +453,8 @@ local function settle(account, key)
     elseif account.expected then
         account.expected = account.expected + units
     end
-    local missing = 0
-    if total and account.expected == nil then
-        missing = math.max(0, total + waiting_units(account) - account.counted)
-        account.counted = account.counted + missing
-    end
     busy(account)
-    local young = math.max(0, really_used) + missing
-    if young > 0 and young_for > 0 then rejuvenate(account, young, young_for) end
+    rejuvenate(account, math.max(0, really_used) + make_up(account, total), young_for)
 end
 
 local function give_back(account)
@@ -500,13 +504,15 @@ local function fence(account)
 end
 
 local function lift(account)
-    local token, total = next_text(), next_number()
+    local token, total, young_for = next_text(), next_number(), next_number()
     if account.fence ~= token or account.fenced_until <= now then return end
     account.fence, account.fenced_until = '', -math.huge
     account.changed = true
     if total == nil then return end
-    count(account, total, true)
-    if is_certain(account) then believe(account, total) end
+    if not is_certain(account) then return count(account, total, true) end
+    believe(account, total)
+    rejuvenate(account, make_up(account, total), young_for)
+    account.known = true
 end
 
 if ARGV[1] == 'take' then return take() end

@@ -133,7 +133,8 @@ def _call(op: _OfOnePlace, prefix: str) -> Call:
         case Fence():
             return _named("fence", keys, op.token, op.lease)
         case Lift():
-            return _named("lift", keys, op.token, _or_nothing(op.total))
+            total = _or_nothing(op.total)
+            return _named("lift", keys, op.token, total, op.young_for)
 
 
 def _named(name: str, keys: Sequence[str], *arguments: Argument) -> Call:

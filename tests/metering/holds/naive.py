@@ -123,6 +123,18 @@ class NaiveAccount:
             self.base = min(self.base, usage + young)
         self.base = max(self.base, usage + self.waiting - self.held)
 
+    def make_up(self, total: float | None) -> float:
+        if total is None or self.expected not in (None, total):
+            return 0
+        missing = max(0, total + self.waiting - self.held - self.base)
+        self.base += missing
+        return missing
+
+    def rejuvenate(self, units: float, young_for: float, now: float) -> None:
+        if units > 0 and young_for > 0:
+            width = young_for / 16
+            self.young.append((units, (math.floor(now / width) + 17) * width))
+
     def used(self, want: Want) -> float:
         is_late = None not in (want.period, self.period) and (
             (want.period or 0) < (self.period or 0)
@@ -187,11 +199,14 @@ class NaiveHolds:
                 if account.fenced_by(now) != op.token:
                     return None
                 account.fence = None
-                if op.total is not None:
+                if op.total is not None and not account.is_certain:
                     account.believe(op.total, is_fresh=True)
-                    if account.is_certain:
-                        account.expected = op.total
-                        account.base = min(account.base, op.total)
+                elif op.total is not None:
+                    account.expected = op.total
+                    account.base = min(account.base, op.total)
+                    missing = account.make_up(op.total)
+                    account.rejuvenate(missing, op.young_for, now)
+                    account.is_known = True
                 return None
 
     def _take(self, op: Take, now: float) -> Taken:
@@ -270,15 +285,7 @@ def _settle(op: Settle, account: NaiveAccount, now: float) -> None:
         account.expected = None
     elif account.expected is not None:
         account.expected += op.units
-    missing = 0.0
-    if op.total is not None and account.expected is None:
-        told = op.total + account.waiting - account.held
-        missing = max(0.0, told - account.base)
-        account.base += missing
-    young = max(0, used) + missing
-    if young > 0 and op.young_for > 0:
-        width = op.young_for / 16
-        account.young.append((young, (math.floor(now / width) + 17) * width))
+    account.rejuvenate(max(0, used) + account.make_up(op.total), op.young_for, now)
 
 
 def _keep(op: Keep, account: NaiveAccount, now: float) -> bool:

@@ -92,5 +92,6 @@ def steps(
             place=places,
             token=st.sampled_from(TOKENS),
             total=st.none() | amounts,
+            young_for=youths,
         ),
     )

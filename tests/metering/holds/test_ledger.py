@@ -15,6 +15,7 @@ from stigg_guard.metering.holds.base import (
     STORED_FOR,
     Fence,
     Keep,
+    Lift,
     Mode,
     Place,
     Renew,
@@ -95,6 +96,23 @@ def test_a_total_shows_what_others_settled_and_never_told(
     # The answer is older than what was acknowledged.
     assert store.take(want(units=3, usage=0)).refusal == "used"
     assert store.take(want(units=2, usage=0)).granted
+
+
+def test_a_total_that_stands_alone_shows_it_too(store: Store, clock: Clock) -> None:
+    store.take(want("dead", 3, usage=0), lease=5)
+    clock.now += 6
+    store.take(want("a", usage=0))
+    store.settle("a", total=4)
+
+    assert store.take(want(units=3, usage=0)).refusal == "used"
+    assert store.take(want(units=2, usage=0)).granted
+
+
+def test_a_total_that_was_found_outlives_an_older_answer(store: Store) -> None:
+    store.perform(Fence(place=PLACE, token="t", lease=10))
+    store.perform(Lift(place=PLACE, token="t", total=4, young_for=60))
+
+    assert store.take(want(units=3, usage=0)).refusal == "used"
 
 
 def test_the_hold_of_a_worker_that_died_waits_for_another_one(
