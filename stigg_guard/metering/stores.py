@@ -1,6 +1,7 @@
-"""The stores of one application, made at first use: holds, outbox, and their deliverer.
+"""The stores of one application, made at first use: outbox, deliverer, and its holds.
 
-What is stored and when is said in `metering.conversation`.
+What is stored and when is said in `metering.conversation`; what a step of the holds
+does, in `holding`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -17,20 +17,9 @@ from typing import TYPE_CHECKING, Final
 
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.deliverer import Deliverer
-from stigg_guard.metering.holds.base import (
-    AsyncHolds,
-    GiveBack,
-    Holds,
-    HoldsUnavailable,
-    Keep,
-    Op,
-    Place,
-    Settle,
-    Take,
-    Taken,
-)
+from stigg_guard.metering.holding import Holding
+from stigg_guard.metering.holds.base import Holds, Keep, Place, Settle
 from stigg_guard.metering.holds.elsewhere import HoldsAmongOthers, HoldsElsewhere
-from stigg_guard.metering.holds.memory import AsyncMemoryHolds, MemoryHolds
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.metering.outbox.base import Outbox, OutboxUnavailable
 from stigg_guard.metering.outbox.locations import open_outbox
@@ -43,33 +32,26 @@ from stigg_guard.metering.terms import Terms
 from stigg_guard.metering.worker import Happened, Report, Worker, held_units, place_of
 
 if TYPE_CHECKING:
-    from stigg_guard.metering.holds.renewal import Renewals
     from stigg_guard.settings import Settings
 
 _logger = logging.getLogger("stigg_guard")
 
-MEMORY: Final = "memory"
 _REDIS: Final = (
     *("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"),
     *("redis+cluster", "rediss+cluster"),
 )
 _PAUSE: Final = 0.01
-_LOOKS: Final = 16
 
 
-class Stores:
+class Stores(Holding):
     """Holds, outbox and deliverer of one application; nothing is opened before use."""
 
     def __init__(
         self, settings: Settings, *, report: Callable[[], Report], happened: Happened
     ) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._make_report = report
         self._happened = happened
-        self.memory = MemoryHolds()
-        """Holds of this process: all of them, or those of a Redis that is gone."""
-        self.is_instant = settings.holds == MEMORY
-        """Whether a step of the holds never waits for anything."""
         self.terms = Terms(
             wait=settings.holds_wait,
             lease=float("inf") if self.is_instant else settings.holds_lease,
@@ -78,129 +60,22 @@ class Stores:
             on_ambiguous=settings.on_ambiguous,
             is_durable=settings.outbox is not None,
         )
-        self.after_fork()
+        self._begin_anew()
         _stores.add(self)
 
     def after_fork(self) -> None:
         """Begin anew in a child: threads, connections and holds are the parent's."""
-        self._lock = threading.RLock()
-        self._holds: Holds | None = None
-        self._async_holds: AsyncHolds | None = None
-        self._renewals: Renewals | None = None
+        self.forget_holds()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._outbox: Outbox | None = None
         self._has_started = False
         self._has_begun = False
         self._has_restored = False
-        self._takes = 0
-        self._looks_left = _LOOKS if self.is_instant else 0
         self._kept: dict[str, tuple[Place, float, float | None]] = {}
         self._deliverer = Deliverer(self._begin_work, self._tidy)
         self._spill = Spill(self._put, self.wake, most=self._settings.queue_size)
-
-    # What it takes to hold
-
-    @property
-    def holds(self) -> Holds:
-        """The hold store for threads."""
-        if self._holds is None:
-            self._open_holds()
-        assert self._holds is not None
-        return self._holds
-
-    @property
-    def async_holds(self) -> AsyncHolds:
-        """The hold store for event loops."""
-        if self._async_holds is None:
-            self._open_holds()
-        assert self._async_holds is not None
-        return self._async_holds
-
-    def _open_holds(self) -> None:
-        with self._lock:
-            if self._holds is not None:
-                return
-            if self.is_instant:
-                self._async_holds = AsyncMemoryHolds(self.memory)
-                self._holds = self.memory
-                return
-            from stigg_guard.metering.holds.renewal import Renewals
-            from stigg_guard.metering.holds.shared import shared_holds
-
-            holds, async_holds = shared_holds(
-                self._settings.holds,
-                prefix=self._settings.redis_prefix,
-                memory=self.memory,
-                on_unavailable=self._settings.holds_on_unavailable,
-            )
-            self._renewals = Renewals(holds, lease=self._settings.holds_lease)
-            self._async_holds, self._holds = async_holds, holds
-
-    def perform(self, op: Op) -> object:
-        """A step of the holds, from a thread; an outage is a value."""
-        try:
-            reply = self.holds.perform(op)
-        except HoldsUnavailable as error:
-            return error
-        if self._renewals is not None:
-            self._renew(op, reply)
-        elif self._looks_left and type(op) is Take:
-            self._look_around()
-        return reply
-
-    def _look_around(self) -> None:
-        """Warn, once, when holds in memory are one of several: at the 1st, 2nd, 4th."""
-        self._takes += 1
-        if self._takes & (self._takes - 1):
-            return
-        self._looks_left -= 1
-        others = siblings()
-        if others:
-            self._looks_left = 0
-            _logger.warning(
-                'HOLDS is "memory", and %d processes serve this application: together'
-                " they may grant %d times a limit. Set HOLDS to the URL of a Redis.",
-                others + 1,
-                others + 1,
-            )
-
-    async def aperform(self, op: Op) -> object:
-        """A step of the holds, from an event loop; an outage is a value.
-
-        What ends a hold is carried out even when the caller is cancelled.
-        """
-        if self.is_instant:
-            return self.perform(op)
-        if isinstance(op, Take):
-            return await self._aperform(op)
-        return await asyncio.shield(asyncio.ensure_future(self._aperform(op)))
-
-    async def _aperform(self, op: Op) -> object:
-        try:
-            reply = await self.async_holds.perform(op)
-        except HoldsUnavailable as error:
-            return error
-        self._renew(op, reply)
-        return reply
-
-    def _renew(self, op: Op, reply: object) -> None:
-        """Renew what is open from now on, and no more what has ended."""
-        renewals = self._renewals
-        assert renewals is not None
-        match op:
-            case Take() if isinstance(reply, Taken) and reply.granted:
-                for want in op.wants:
-                    renewals.add(want.place, want.key, want.units, want.period)
-            case Settle():
-                renewals.drop(op.place, op.key)
-            case Keep():
-                renewals.drop(op.place, op.key, ended=False)
-            case GiveBack():
-                for key in op.keys:
-                    renewals.drop(op.place, key)
-            case _:
-                pass
-
-    # What it takes to keep and deliver
 
     @property
     def outbox(self) -> Outbox:
@@ -486,10 +361,7 @@ class Stores:
                 self._outbox.close()
                 self._has_started = self._has_begun = self._has_restored = False
                 self._outbox = None
-        if self._renewals is not None:
-            self._renewals.close()
-        if self._holds is not None:
-            self._holds.close()
+        self.close_holds()
 
     async def aclose(self) -> None:
         """Close from an event loop, which goes on meanwhile."""

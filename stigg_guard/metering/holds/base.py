@@ -154,9 +154,9 @@ class Settle:
     `total` is the usage that the sidecar acknowledged, None where it said none: it
     becomes `expected` when no other hold is open, sending or doubtful, nor was since
     this one, and `counted` is then at most that and what is held; else `expected` moves
-    by `units`, and is None after a "set". Where it is `total` or None then, `counted` is
-    no less than `total + waiting`: what others settled may never have been told, and is
-    young, too.
+    by `units`, and is None after a "set". Where it is `total` or None then, `counted`
+    is no less than `total + waiting`: what others settled may never have been told, and
+    is young, too.
 
     A key that is not held (it ran out, or was lost) is counted all the same: better too
     much than too little. Its `total` may be old by now: it says nothing but to an
