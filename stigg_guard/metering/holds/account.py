@@ -38,9 +38,10 @@ def is_over(value: float, limit: float) -> bool:
 class Account:
     """What is counted, held and young of one place.
 
-    `is_known` tells whether the sidecar's usage was ever told: until then, what was
-    used before this account was made is missing in `counted`. Times are of the ledger's
-    clock; `catch_up` comes before every other method.
+    `untold` is the part of `counted` whose holders died: reported or not, as the next
+    fresh answer tells. `is_known` tells whether the sidecar's usage was ever told:
+    until then, what was used before this account was made is missing in `counted`.
+    Times are of the ledger's clock; `catch_up` comes before every other method.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class Account:
         "held",
         "is_known",
         "period",
+        "untold",
     )
 
     def __init__(self) -> None:
@@ -61,6 +63,7 @@ class Account:
         self.expected: float | None = None
         self.period: float | None = None
         self.is_known = False
+        self.untold = 0.0
         self._young = Young()
         self._fence: str | None = None
         self._fenced_until = NEVER
@@ -165,7 +168,7 @@ class Account:
         self.counted += used
         if op.total is not None and not self.is_known:
             self.counted = op.total + self.held.units + self._young.units
-            self.is_known = True
+            self.is_known, self.untold = True, 0.0
         self._acknowledge(op, is_late=hold is LOST)
         self._busy(now)
         self._rejuvenate(max(0.0, used) + self._make_up(op.total), op.young_for, now)
@@ -250,9 +253,11 @@ class Account:
         self.expected = usage if self.held.is_certain else None
         self.counted = usage or 0.0
         self.is_known = usage is not None
-        self.held, self._young = Held(), Young()
+        self.held, self._young, self.untold = Held(), Young(), 0.0
 
     def _count(self, usage: float, *, is_fresh: bool) -> None:
+        if is_fresh:
+            self.untold = 0.0
         least = usage + self._waiting
         most = usage + self.held.units + self._young.units
         if self.is_known:
@@ -289,8 +294,10 @@ class Account:
         """Count what the total shows and nobody told us; how much that is."""
         if total is None or self.expected not in (None, total):
             return 0.0
-        missing = max(0.0, total + self._waiting - self.counted)
-        self.counted += missing
+        missing = max(0.0, total + self._waiting - self.counted + self.untold)
+        told = min(self.untold, missing)
+        self.untold -= told
+        self.counted += missing - told
         return missing
 
     def _rejuvenate(self, units: float, young_for: float, now: float) -> None:
@@ -313,14 +320,17 @@ class Account:
         self.counted += hold.units
 
     def _ran_out(self, key: str, hold: Hold) -> None:
-        self.counted -= hold.units
         self._busy(hold.until)
-        if hold.mode == "sending":
+        if hold.mode == "stored":
+            self.counted -= hold.units
+        elif hold.mode == "sending":
             until = hold.until + ORPHANED_FOR
+            self.counted -= hold.units
             self._add(key, hold._replace(mode="doubtful", until=until))
-        elif hold.mode != "stored":
+        else:
             # It may have been reported and never acknowledged.
             self.expected = None
+            self.untold += hold.units
 
     def _busy(self, until: float) -> None:
         if until > self._busy_until:

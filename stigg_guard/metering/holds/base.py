@@ -31,12 +31,12 @@ from stigg_guard.requirement import Update
 
 Mode: TypeAlias = Literal["open", "sending", "stored", "doubtful"]
 """`open`: its holder is at work, and may be reporting it now. When its lease runs out
-the holder is dead: the units are given back, and `expected` is None, as nobody knows
-whether they were reported. `sending`: it is being sent from the outbox; when its lease
-runs out it becomes `doubtful` for `ORPHANED_FOR`: whoever claims its row next keeps it,
-and a row that was delivered needs it no more. `stored`: it waits in the outbox, and
-nobody reports it.
-`doubtful`: it was sent, and nobody knows whether it arrived."""
+the holder is dead, and nobody knows whether the units were reported: `expected` is
+None, and they count until the next fresh answer, which tells. `sending`: it is being
+sent from the outbox; when its lease runs out it becomes `doubtful` for `ORPHANED_FOR`:
+whoever claims its row next keeps it, and a row that was delivered needs it no more.
+`stored`: it waits in the outbox, and nobody reports it. `doubtful`: it was sent, and
+nobody knows whether it arrived."""
 
 REMEMBERED_FOR = 3_600.0
 """Seconds that an account outlives its last hold and its last young unit."""

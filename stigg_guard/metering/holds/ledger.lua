@@ -19,10 +19,11 @@ local SPARE = 60
 local FIELDS = {
     'counted', 'held', 'expected', 'period', 'known', 'open', 'doubtful', 'holds',
     'crossed', 'stored_units', 'doubtful_units',
+    'untold',
     'fenced_until', 'busy_until', 'first_end', 'last_end', 'vanishes_at',
 }
 local PARTED = '^' .. string.rep('([^|]*)|', #FIELDS + 1) .. '(.*)$'
-local NEW = '0|0|||0|0|0|0|0|0|0|-inf|-inf|inf|-inf|-inf||'
+local NEW = '0|0|||0|0|0|0|0|0|0|0|-inf|-inf|inf|-inf|-inf||'
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
@@ -160,6 +161,8 @@ local function run_out(account)
                 add(account, key, hold, ends + ORPHANED_FOR)
             elseif hold.mode ~= 'stored' then
                 account.expected = nil
+                account.counted = account.counted + hold.units
+                account.untold = account.untold + hold.units
             end
         end
     end
@@ -240,6 +243,7 @@ local function enter(account, period, usage)
     account.known = usage ~= nil
     account.held, account.open, account.doubtful, account.holds = 0, 0, 0, 0
     account.crossed, account.stored_units, account.doubtful_units = 0, 0, 0
+    account.untold = 0
     account.buckets, account.young = {}, ''
     account.first_end, account.last_end = math.huge, -math.huge
     account.unwritten, account.found, account.written = {}, nil, nil
@@ -262,6 +266,9 @@ end
 
 local function count(account, usage, is_fresh)
     local before = account.counted
+    if is_fresh and account.untold ~= 0 then
+        account.untold, account.changed = 0, true
+    end
     local least = usage + waiting_units(account)
     local most = usage + account.held + young_units(account)
     if account.known then
@@ -418,8 +425,11 @@ end
 local function make_up(account, total)
     if not total then return 0 end
     if account.expected ~= nil and account.expected ~= total then return 0 end
-    local missing = math.max(0, total + waiting_units(account) - account.counted)
-    account.counted = account.counted + missing
+    local missing = math.max(
+        0, total + waiting_units(account) - account.counted + account.untold)
+    local told = math.min(account.untold, missing)
+    account.untold = account.untold - told
+    account.counted = account.counted + missing - told
     return missing
 end
 
@@ -442,7 +452,7 @@ local function settle(account, key)
     account.counted = account.counted + really_used
     if total and not account.known then
         account.counted = total + account.held + young_units(account)
-        account.known = true
+        account.known, account.untold = true, 0
     end
     if not hold then
         account.expected = nil

@@ -49,6 +49,7 @@ class NaiveAccount:
     fence: tuple[str, float] | None = None
     was_used: bool = False
     has_crossed: bool = False
+    untold: float = 0
 
     @property
     def held(self) -> float:
@@ -80,6 +81,8 @@ class NaiveAccount:
                 del self.holds[key]
                 if hold.mode != "stored":
                     self.expected = None
+                    self.base += hold.units
+                    self.untold += hold.units
         self.young = [(units, until) for units, until in self.young if until > now]
 
     def fenced_by(self, now: float) -> str | None:
@@ -107,11 +110,14 @@ class NaiveAccount:
             self.expected = usage if self.is_certain else None
             self.base, self.is_known = usage or 0, usage is not None
             self.holds, self.young, self.has_crossed = {}, [], False
+            self.untold = 0
         self.period = period
         return True
 
     def believe(self, usage: float, is_fresh: bool) -> None:
         young = math.fsum(units for units, _ in self.young)
+        if is_fresh:
+            self.untold = 0
         if not self.is_known:
             if is_fresh and not self.was_used:
                 self.expected = usage
@@ -126,8 +132,10 @@ class NaiveAccount:
     def make_up(self, total: float | None) -> float:
         if total is None or self.expected not in (None, total):
             return 0
-        missing = max(0, total + self.waiting - self.held - self.base)
-        self.base += missing
+        sure = self.base + self.held - self.untold
+        missing = max(0, total + self.waiting - sure)
+        self.base += max(0, missing - self.untold)
+        self.untold = max(0, self.untold - missing)
         return missing
 
     def rejuvenate(self, units: float, young_for: float, now: float) -> None:
@@ -275,7 +283,7 @@ def _settle(op: Settle, account: NaiveAccount, now: float) -> None:
     account.base += used
     if op.total is not None and not account.is_known:
         account.base = op.total + math.fsum(units for units, _ in account.young)
-        account.is_known = True
+        account.is_known, account.untold = True, 0
     if hold is None:
         account.expected = None
     elif op.total is not None and account.is_certain and not account.has_crossed:

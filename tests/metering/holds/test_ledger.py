@@ -69,7 +69,7 @@ def test_a_hold_that_ran_out_leaves_expected_unknown(
     store.take(want(usage=3), lease=30)
 
     clock.now += 30
-    assert store.standing() == Standing(counted=3, period=100)
+    assert store.standing() == Standing(counted=4, period=100)
 
 
 def test_an_acknowledgement_that_comes_late_lowers_nothing(
@@ -96,6 +96,17 @@ def test_a_total_shows_what_others_settled_and_never_told(
     # The answer is older than what was acknowledged.
     assert store.take(want(units=3, usage=0)).refusal == "used"
     assert store.take(want(units=2, usage=0)).granted
+
+
+def test_units_of_a_dead_holder_were_reported_or_not_as_the_next_answer_tells(
+    store: Store, clock: Clock
+) -> None:
+    store.take(want("dead", 3, usage=0), want("too", 1, usage=0), lease=5)
+    clock.now += 6
+    # Three of the four had been reported.
+    assert store.take(want("a", 4, usage=3)).refusal == "used"
+    assert store.take(want("a", 3, usage=3)).granted
+    assert store.take(want("b", 1, usage=3)).refusal == "held"
 
 
 def test_a_total_that_stands_alone_shows_it_too(store: Store, clock: Clock) -> None:
@@ -177,8 +188,8 @@ def test_a_hold_whose_sender_died_is_doubtful(store: Store, clock: Clock) -> Non
     assert store.standing() == Standing(
         counted=2, held=2, doubtful=1, expected=0, period=100
     )
-    clock.now += STORED_FOR
-    assert store.standing() == Standing(period=100)
+    clock.now += ORPHANED_FOR
+    assert store.standing() == Standing(counted=2, period=100)
 
 
 def test_units_are_young_for_their_time_and_a_sixteenth_longer(

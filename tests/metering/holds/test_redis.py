@@ -53,7 +53,8 @@ def test_a_lease_runs_out_by_the_servers_clock(store: Store) -> None:
     assert store.take(want()).refusal == "held"
 
     wait_until(lambda: store.standing().held == 0, "the lease ran out")
-    assert store.standing() == Standing(period=100)
+    assert store.standing() == Standing(counted=6, period=100)
+    assert store.take(want(usage=0)).granted
 
 
 def test_a_sender_that_died_leaves_a_doubtful_hold(store: Store) -> None:
