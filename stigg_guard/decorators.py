@@ -31,6 +31,7 @@ from stigg_guard.specs import (
 from stigg_guard.view import (
     CustomerResolver,
     Delivery,
+    Message,
     OnDenied,
     RequestCallable,
     ResourceResolver,
@@ -67,7 +68,7 @@ class Decorators:
         exempt_when: RequestCallable | None = None,
         on_denied: OnDenied | None = None,
         shadow: bool | None = None,
-        message: str | None = None,
+        message: Message | None = None,
         on_unavailable: Policy | None = None,
         fallback: Fallback | bool | None = None,
     ) -> Callable[[View], View]:
@@ -114,7 +115,7 @@ class Decorators:
         exempt_when: RequestCallable | None = None,
         on_denied: OnDenied | None = None,
         shadow: bool | None = None,
-        message: str | None = None,
+        message: Message | None = None,
         on_unavailable: Policy | None = None,
         fallback: Fallback | bool | None = None,
     ) -> Callable[[View], View]:
@@ -163,7 +164,7 @@ class Decorators:
         exempt_when: RequestCallable | None = None,
         on_denied: OnDenied | None = None,
         shadow: bool | None = None,
-        message: str | None = None,
+        message: Message | None = None,
     ) -> Callable[[View], View]:
         """Let the view run for customers who meet one of the needs, asked in order."""
         need = AnyOf(parts("requires_any", needs))
@@ -180,7 +181,7 @@ class Decorators:
         exempt_when: RequestCallable | None = None,
         on_denied: OnDenied | None = None,
         shadow: bool | None = None,
-        message: str | None = None,
+        message: Message | None = None,
     ) -> Callable[[View], View]:
         """Let the view run only for customers who meet every need, asked in order."""
         need = AllOf(parts("requires_all", needs))

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 from stigg_guard.decision import Decision, Reason
 from stigg_guard.page import page
 from stigg_guard.requirement import Fallback, Policy
-from stigg_guard.view import Answerer, OnDenied, Redirect, Template
+from stigg_guard.view import Answerer, Message, OnDenied, Redirect, Template
 
 Wanted: TypeAlias = int | Answerer | Redirect | Template
 """What is to answer one denial."""
@@ -104,7 +104,7 @@ class FeatureSettings:
     statuses: Mapping[Reason, int] = field(default_factory=dict[Reason, int])
     status: int | None = None
     shadow: bool | None = None
-    message: str | None = None
+    message: Message | None = None
     upgrade_url: str | None = None
     on_unavailable: Policy | None = None
     fallback: Fallback | None = None
@@ -167,7 +167,7 @@ class DenialPolicy:
             return None
         return feature.statuses.get(decision.reason, feature.status)
 
-    def message(self, decision: Decision, view: str | None) -> str:
+    def message(self, decision: Decision, view: Message | None) -> str:
         """The view's sentence, else the feature's, else the table's.
 
         Theirs are about plans: they replace it where paying for more would help.
@@ -179,7 +179,7 @@ class DenialPolicy:
         return str(view or (feature and feature.message) or row.detail)
 
     def problem(
-        self, decision: Decision, status: int, message: str | None = None
+        self, decision: Decision, status: int, message: Message | None = None
     ) -> dict[str, object]:
         """The problem document; members that have no value are left out."""
         reason = decision.reason or Reason.UNSPECIFIED
@@ -211,7 +211,7 @@ class DenialPolicy:
         *,
         accept: str | None = None,
         view: OnDenied | None = None,
-        message: str | None = None,
+        message: Message | None = None,
         back: str | None = None,
     ) -> Denial:
         """The answer in the form that the client understands.

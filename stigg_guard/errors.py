@@ -19,7 +19,7 @@ from sidecar_client.errors import (
 if TYPE_CHECKING:
     from stigg_guard.decision import Decision
     from stigg_guard.denial import DenialPolicy
-    from stigg_guard.view import OnDenied
+    from stigg_guard.view import Message, OnDenied
 
 __all__ = [
     "AccessDenied",
@@ -43,7 +43,7 @@ class AccessDenied(StiggGuardError):
         self,
         decision: Decision | str,
         on_denied: OnDenied | None = None,
-        message: str | None = None,
+        message: Message | None = None,
     ) -> None:
         """Carry a decision, or the one that an explanation tells of.
 

@@ -27,6 +27,7 @@ from stigg_guard.specs import feature_spec, importable, meter_spec, need_spec
 from stigg_guard.view import (
     CustomerResolver,
     Delivery,
+    Message,
     RequestCallable,
     ResourceResolver,
     Streamed,
@@ -63,7 +64,7 @@ class FunctionDecorators:
         resource: ResourceResolver | str | None = None,
         exempt_when: RequestCallable | None = None,
         shadow: bool | None = None,
-        message: str | None = None,
+        message: Message | None = None,
         on_unavailable: Policy | None = None,
         fallback: Fallback | bool | None = None,
     ) -> Callable[[Function], Function]:
@@ -101,7 +102,7 @@ class FunctionDecorators:
         resource: ResourceResolver | str | None = None,
         exempt_when: RequestCallable | None = None,
         shadow: bool | None = None,
-        message: str | None = None,
+        message: Message | None = None,
         on_unavailable: Policy | None = None,
         fallback: Fallback | bool | None = None,
     ) -> Callable[[Function], Function]:
@@ -138,7 +139,7 @@ class FunctionDecorators:
         resource: ResourceResolver | str | None = None,
         exempt_when: RequestCallable | None = None,
         shadow: bool | None = None,
-        message: str | None = None,
+        message: Message | None = None,
     ) -> Callable[[Function], Function]:
         """Let a function run for customers who meet one of the needs."""
         spec = need_spec(
@@ -156,7 +157,7 @@ class FunctionDecorators:
         resource: ResourceResolver | str | None = None,
         exempt_when: RequestCallable | None = None,
         shadow: bool | None = None,
-        message: str | None = None,
+        message: Message | None = None,
     ) -> Callable[[Function], Function]:
         """Let a function run only for customers who meet every need."""
         spec = need_spec(

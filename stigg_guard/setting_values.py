@@ -19,7 +19,7 @@ from stigg_guard.decision import Reason
 from stigg_guard.denial import FeatureSettings
 from stigg_guard.requirement import as_fallback, is_finite
 from stigg_guard.rule_settings import read_rules
-from stigg_guard.specs import as_on_denied
+from stigg_guard.specs import as_on_denied, is_message
 from stigg_guard.view import Redirect, Template
 from stigg_guard.wrong import Wrong
 
@@ -132,6 +132,13 @@ def on_denied(value: Any) -> Any:
     return function(value)
 
 
+def message(value: Any) -> Any:
+    """A text for people, which may be translated later, or None."""
+    if value is None or is_message(value):
+        return value
+    raise Wrong("use a sentence")
+
+
 def enabled(value: Any) -> Any:
     """True, False, or a function of nothing that says which."""
     if isinstance(value, bool):
@@ -191,7 +198,7 @@ _FEATURE_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "STATUSES": statuses,
     "STATUS": status,
     "SHADOW": metering_values.boolean,
-    "MESSAGE": optional_text,
+    "MESSAGE": message,
     "UPGRADE_URL": optional_text,
     "ON_UNAVAILABLE": one_of("allow", "deny"),
     "FALLBACK": as_fallback,

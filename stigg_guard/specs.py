@@ -30,6 +30,7 @@ from stigg_guard.requirement import (
 from stigg_guard.view import (
     CustomerResolver,
     Delivery,
+    Message,
     OnDenied,
     Redirect,
     RequestCallable,
@@ -62,7 +63,7 @@ def feature_spec(
     exempt_when: RequestCallable | None = None,
     on_denied: OnDenied | None = None,
     shadow: bool | None = None,
-    message: str | None = None,
+    message: Message | None = None,
     on_unavailable: Policy | None = None,
     fallback: Fallback | bool | None = None,
 ) -> ViewSpec:
@@ -97,7 +98,7 @@ def meter_spec(
     exempt_when: RequestCallable | None = None,
     on_denied: OnDenied | None = None,
     shadow: bool | None = None,
-    message: str | None = None,
+    message: Message | None = None,
     on_unavailable: Policy | None = None,
     fallback: Fallback | bool | None = None,
 ) -> ViewSpec:
@@ -183,7 +184,7 @@ def need_spec(
     exempt_when: RequestCallable | None = None,
     on_denied: OnDenied | None = None,
     shadow: bool | None = None,
-    message: str | None = None,
+    message: Message | None = None,
 ) -> ViewSpec:
     """What a decorator without metering says of a view."""
     return ViewSpec(
@@ -267,15 +268,17 @@ def _shadow(shadow: Any) -> bool | None:
     )
 
 
-def _message(message: Any) -> str | None:
-    if message is None:
-        return None
-    if isinstance(message, str) and message.strip():
-        return message
-    if not isinstance(message, str) and hasattr(message, "casefold"):
-        found: str = message  # a lazy translation, which is text when it is shown
-        return found
+def _message(message: Any) -> Message | None:
+    if message is None or is_message(message):
+        return message  # type: ignore[no-any-return]
     raise ValueError(f"message is {message!r}; write a sentence, or leave it out.")
+
+
+def is_message(message: Any) -> bool:
+    """Whether it is a text that is not empty; a lazy one is not looked at yet."""
+    if isinstance(message, str):
+        return bool(message.strip())
+    return hasattr(message, "casefold")  # which bytes have not
 
 
 def check_parentheses(name: str, first: object) -> None:

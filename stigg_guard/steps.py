@@ -24,7 +24,7 @@ from stigg_guard.requirement import (
     check_units,
 )
 from stigg_guard.subject import Subject
-from stigg_guard.view import CustomerResolver, OnDenied, RequestCallable
+from stigg_guard.view import CustomerResolver, Message, OnDenied, RequestCallable
 
 # The steps live for one turn of a request; freezing them would cost it a microsecond.
 
@@ -155,7 +155,7 @@ class Denied:
 
     decision: Decision
     on_denied: OnDenied | None = None
-    message: str | None = None
+    message: Message | None = None
 
 
 Step: TypeAlias = (

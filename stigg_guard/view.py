@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from stigg_guard.decision import Decision, Reason
 from stigg_guard.functions import is_for_afterwards
@@ -22,6 +22,19 @@ CustomerResolver: TypeAlias = Callable[..., Resolved | Awaitable[Resolved]]
 """Request to customer id, Subject or None; sync or async."""
 
 ResourceResolver: TypeAlias = Callable[..., str | Awaitable[str | None] | None]
+
+
+class LazyText(Protocol):
+    """A text that is translated when it is shown, such as Django's `gettext_lazy`."""
+
+    def __str__(self) -> str: ...
+
+    # What tells a text from other objects, in the stubs of frameworks too.
+    def __mod__(self, value: Any, /) -> str: ...
+
+
+Message: TypeAlias = str | LazyText
+"""What a denial says to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,7 @@ class ViewSpec:
     exempt_when: RequestCallable | None = None
     on_denied: OnDenied | None = None
     shadow: bool | None = None
-    message: str | None = None
+    message: Message | None = None
 
     @property
     def asks_more(self) -> bool:

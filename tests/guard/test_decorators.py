@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from stigg_guard import Requirement, guard_exempt, specs_of
+from stigg_guard import Requirement, Settings, guard_exempt, specs_of
 from stigg_guard.decorators import Decorators, is_exempt
+from stigg_guard.rule_settings import read_rule
 from stigg_guard.specs import feature_spec, meter_spec
-from stigg_guard.view import ViewSpec, in_order
+from stigg_guard.view import Redirect, Template, ViewSpec, in_order
 
 wrapped: list[tuple[ViewSpec, ...]] = []
 
@@ -72,6 +74,27 @@ class View:
             "dimension 'at'",
         ),
         (lambda: decorators.requires_feature("f", on_denied={}), "on_denied is {}"),
+        (
+            lambda: decorators.requires_feature("f", on_denied="/two words"),
+            "has no spaces",
+        ),
+        (
+            lambda: decorators.requires_feature("f", on_denied=Redirect("plans")),
+            "on_denied is 'plans'; use a URL that begins with",
+        ),
+        (
+            lambda: decorators.requires_feature("f", on_denied="plans"),
+            'on_denied is "plans"; use the full dotted path',
+        ),
+        (
+            lambda: decorators.requires_feature("f", on_denied="os.nothing"),
+            '"os" has no "nothing"',
+        ),
+        (lambda: decorators.requires_feature("f", shadow="yes"), "shadow is 'yes'"),  # type: ignore[arg-type]
+        (lambda: decorators.meters_usage("f", shadow=1), "shadow is 1"),  # type: ignore[arg-type]
+        (lambda: decorators.requires_any("f", message=" "), "message is ' '"),
+        (lambda: decorators.requires_all("f", message=402), "message is 402"),  # type: ignore[arg-type]
+        (lambda: decorators.requires_feature("f", message=b"no"), "message is b'no'"),  # type: ignore[arg-type]
         (lambda: decorators.requires_feature("f", resource=""), 'resource is ""'),
         (lambda: decorators.requires_feature("f", values=5), "values is 5"),  # type: ignore[arg-type]
         (lambda: decorators.meters_usage("f", when=200), "when is 200"),  # type: ignore[arg-type]
@@ -177,3 +200,18 @@ def test_handler_of_a_class_may_be_exempt() -> None:
     assert is_exempt(page, "GET")
     assert is_exempt(page, "HEAD")
     assert not is_exempt(page, "POST")
+
+
+def test_on_denied_is_read_by_what_it_looks_like() -> None:
+    written = {
+        "/plans/": Redirect("/plans/"),
+        "https://pay.example/?a=b": Redirect("https://pay.example/?a=b"),
+        "shop/upgrade.html": Template("shop/upgrade.html"),
+        "upgrade.jinja": Template("upgrade.jinja"),
+        "os.path.join": os.path.join,
+    }
+    for text, found in written.items():
+        assert feature_spec("f", on_denied=text).on_denied == found
+        assert Settings.from_mapping({"ON_DENIED": text}).on_denied == found
+        rule = read_rule({"path": "/a", "feature": "f", "on_denied": text})
+        assert rule.spec.on_denied == found

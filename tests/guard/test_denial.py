@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,8 +17,18 @@ from sidecar_client import (
     GetEntitlementResponse,
     MeteredEntitlement,
 )
-from stigg_guard import Decision, Guard, Reason, Subject, currency, feature
+from stigg_guard import (
+    AccessDenied,
+    Decision,
+    FeatureSettings,
+    Guard,
+    Reason,
+    Subject,
+    currency,
+    feature,
+)
 from stigg_guard.denial import TABLE, DenialPolicy, prefers_html
+from stigg_guard.view import Redirect, Template
 from tests.scripted_sidecar import ScriptedSidecar
 
 SUBJECT = Subject("customer-demo-01")
@@ -221,3 +233,82 @@ def _decision(reason: Reason) -> Decision:
         subject=SUBJECT,
         reason=reason,
     )
+
+
+# What a view or application wants in place of the table
+
+DENIED = Decision(
+    allowed=False,
+    requirement=feature("feature-01"),
+    subject=SUBJECT,
+    reason=Reason.NO_ACTIVE_SUBSCRIPTION,
+)
+HTML = "text/html"
+
+
+@pytest.mark.parametrize(
+    ("url", "back", "location"),
+    [
+        ("/plans/", None, "/plans/"),
+        ("/plans/", "/reports/", "/plans/?next=/reports/"),
+        ("/plans/?a=1", "/r?x=1&y=2", "/plans/?a=1&next=/r%3Fx%3D1%26y%3D2"),
+        ("/plans/?next=/home/", "/reports/", "/plans/?next=/home/"),
+        ("/plans/#pro", "/reports/", "/plans/?next=/reports/#pro"),
+        ("https://pay.example/", "/reports/", "https://pay.example/"),
+        ("//pay.example/", "/reports/", "//pay.example/"),
+        ("/pläne/", None, "/pl%C3%A4ne/"),
+    ],
+)
+def test_redirect_carries_the_way_back_within_the_site(
+    url: str, back: str | None, location: str
+) -> None:
+    view = Redirect(url)
+    denial = DenialPolicy().denial(DENIED, accept=HTML, view=view, back=back)
+    assert (denial.status, denial.headers["Location"]) == (303, location)
+    other = DenialPolicy().denial(DENIED, view=view, back=back)
+    assert (other.status, "Location" in other.headers) == (402, False)
+
+
+def test_login_comes_before_the_redirect_of_a_view() -> None:
+    policy = DenialPolicy(no_customer="login", login_url="/login/")
+    nobody = replace(DENIED, subject=None, reason=Reason.NO_CUSTOMER)
+    denial = policy.denial(nobody, accept=HTML, view=Redirect("/plans/"), back="/a/")
+    assert denial.headers["Location"] == "/login/?next=/a/"
+
+
+def test_template_is_named_for_browsers_with_the_status_of_the_denial() -> None:
+    features = {"feature-01": FeatureSettings(status=404)}
+    policy = DenialPolicy(template="site.html", features=features)
+    own = policy.denial(DENIED, accept=HTML, view=Template("own.html"))
+    assert (own.status, own.template) == (404, "own.html")
+    assert policy.denial(DENIED, accept=HTML).template == "site.html"
+    assert policy.denial(DENIED, accept="application/json").template is None
+
+
+def test_nearest_word_answers() -> None:
+    guard = Guard(on_denied=_answer, features={"feature-01": {"STATUS": 404}})
+    assert guard.wanted(AccessDenied(DENIED)) == 404
+    assert guard.wanted(AccessDenied(DENIED, 451)) == 451
+    other = replace(DENIED, requirement=feature("feature-02"))
+    assert guard.wanted(AccessDenied(other)) is _answer
+    mapping = {Reason.REVOKED: 418}
+    assert guard.wanted(AccessDenied(other, mapping)) is _answer
+    revoked = replace(other, reason=Reason.REVOKED)
+    assert guard.wanted(AccessDenied(revoked, mapping)) == 418
+
+
+def _answer(request: object, decision: Decision) -> None:
+    """An application's own answer."""
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_message_speaks_of_plans_where_paying_would_help(reason: Reason) -> None:
+    denied = replace(DENIED, reason=reason)
+    said = DenialPolicy().problem(denied, 402, "Pro has it.")["detail"]
+    is_about_plans = TABLE[reason].status == 402
+    assert said == ("Pro has it." if is_about_plans else TABLE[reason].detail)
+
+
+def test_denial_that_travels_keeps_its_message() -> None:
+    error = pickle.loads(pickle.dumps(AccessDenied(DENIED, _answer, "Pro has it.")))
+    assert (error.decision, error.message) == (DENIED, "Pro has it.")

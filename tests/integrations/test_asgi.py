@@ -438,3 +438,17 @@ async def test_other_scopes_pass_through_untouched(sidecar: LocalSidecar) -> Non
     scope: Scope = {"type": "something.new"}
     await Server().run(guarded(sidecar, app), scope)
     assert seen == [{"type": "something.new"}]
+
+
+def test_template_is_refused_as_there_is_nothing_to_render_it() -> None:
+    def app(*_: Any) -> Any:
+        """Never called."""
+
+    wanted: list[dict[str, Any]] = [
+        {"on_denied": "upgrade.html"},
+        {"rules": [{"path": "/d", "feature": DOMAIN, "on_denied": "upgrade.html"}]},
+        {"guard": Guard(on_denied="upgrade.html")},
+    ]
+    for options in wanted:
+        with pytest.raises(ConfigurationError, match="the template"):
+            StiggGuardMiddleware(app, **options)

@@ -429,3 +429,17 @@ def test_bad_wiring_is_named() -> None:
         StiggGuardMiddleware(plain, guard=Guard(), timeout=1)
     with pytest.raises(ConfigurationError, match="wrap the application: app = "):
         stigg_guard_wsgi.guard_from(environ_of())
+
+
+def test_template_is_refused_as_there_is_nothing_to_render_it() -> None:
+    def app(*_: Any) -> Any:
+        """Never called."""
+
+    wanted: list[dict[str, Any]] = [
+        {"on_denied": "upgrade.html"},
+        {"rules": [{"path": "/d", "feature": DOMAIN, "on_denied": "upgrade.html"}]},
+        {"guard": Guard(on_denied="upgrade.html")},
+    ]
+    for options in wanted:
+        with pytest.raises(ConfigurationError, match="the template"):
+            StiggGuardMiddleware(app, **options)

@@ -292,6 +292,48 @@ def test_denial_is_stored_by_nobody(client: BehaviourClient) -> None:
 
 # Who asks
 
+PLANS = {
+    "features": [
+        {"id": DOMAIN, "type": "boolean"},
+        {"id": TEMPLATES, "type": "metered", "meter": "fluctuating"},
+    ],
+    "plans": [
+        {"id": "with-domain", "entitlements": {DOMAIN: True}},
+        {"id": "without", "entitlements": {TEMPLATES: {"limit": 3}}},
+    ],
+    "customers": [
+        {
+            "id": "agency",
+            "resources": ["site-a", "site-b"],
+            "subscriptions": [
+                {"plan": "without", "resource": "site-a"},
+                {"plan": "with-domain", "resource": "site-b"},
+            ],
+        }
+    ],
+}
+
+
+def test_each_resource_of_a_customer_has_its_own_answer(build: Build) -> None:
+    with LocalSidecar(PLANS) as sidecar:
+        client = build(target=sidecar.target, timeout=5)
+        assert client.get("/of-a-site", "agency").status == 200
+        for site, status in (("site-a", 402), ("site-b", 200), ("site-x", 403)):
+            answered = client.get("/of-the-site", "agency", X_Site=site)
+            assert (site, answered.status) == (site, status)
+        whole = client.get("/of-the-site", "agency")
+        assert whole.json["reason"] == "NO_ACTIVE_SUBSCRIPTION"
+        by_request = client.get("/domain", "agency", X_Resource="site-b")
+        assert by_request.status == 200
+
+
+def test_impersonated_customer_is_asked_about_and_uses(
+    client: BehaviourClient, sidecar: LocalSidecar
+) -> None:
+    assert client.post("/acting", AT_LIMIT).status == 402
+    assert client.post("/acting", AT_LIMIT, X_Acting_For=WITHIN).status == 200
+    assert (used(sidecar, WITHIN), used(sidecar, AT_LIMIT)) == (4, 6)
+
 
 def test_request_without_a_customer_is_denied_before_anybody_is_asked(
     client: BehaviourClient, sidecar: LocalSidecar

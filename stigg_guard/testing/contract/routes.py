@@ -67,6 +67,28 @@ def always_within(*_: object) -> Subject:
     return Subject(WITHIN)
 
 
+def header_of(request: Any, name: str) -> str | None:
+    """A header of any framework's request, or of an ASGI scope or WSGI environ."""
+    headers = getattr(request, "headers", None)
+    if headers is not None:
+        return headers.get(name)  # type: ignore[no-any-return]
+    if "wsgi.version" in request:
+        named = "HTTP_" + name.upper().replace("-", "_")
+        return request.get(named)  # type: ignore[no-any-return]
+    raw = dict(request["headers"]).get(name.lower().encode())
+    return None if raw is None else raw.decode()
+
+
+def acting_customer(request: Any) -> str | None:
+    """Whom somebody of the staff acts for, else who asks."""
+    return header_of(request, "X-Acting-For") or header_of(request, "X-Customer")
+
+
+def site_of(request: Any) -> str | None:
+    """The resource that a header names."""
+    return header_of(request, "X-Site")
+
+
 def always(*_: object) -> bool:
     """An exemption that holds for everybody."""
     return True
@@ -132,6 +154,9 @@ ROUTES: Mapping[str, tuple[Guarded, ...]] = {
     "/shadow": (requires(DOMAIN, shadow=True),),
     "/shadow-off": (requires(DOMAIN, shadow=False, message="Domains are for teams."),),
     "/redirect": (requires(DOMAIN, on_denied="https://pay.example/?a=b"),),
+    "/of-a-site": (requires(DOMAIN, resource="site-b"),),
+    "/of-the-site": (requires(DOMAIN, resource=site_of),),
+    "/acting": (meters(TEMPLATES, customer=acting_customer),),
     "/doubled": (meters(TEMPLATES, value=2), meters(TEMPLATES, value=2)),
     "/hidden": (requires(UNKNOWN, on_denied=404), meters(UNKNOWN, value=100)),
     "/for-one": (requires(DOMAIN, customer=always_within),),
