@@ -24,6 +24,11 @@ _TOO_LATE: Final = (
     "{name!r} has a guard and is called by @after_request or @teardown_request, when"
     " the view has run already; put the guard on the view."
 )
+_CACHED: Final = (
+    "the view {name!r} has its guard below a cache, which gives to everybody what one"
+    " customer may have; write the guard above: @app.route, then"
+    " @requires_feature(...), then @cache.cached(...), then the function."
+)
 _guarded: Final = weakref.WeakSet[FunctionType]()
 """Functions below a guard that was written above them; they are views no more."""
 
@@ -46,12 +51,15 @@ def note_guarded(view: Any, frame: FrameType | None) -> None:
 def note_registered(view: Any) -> None:
     """Take note of a view as it is registered.
 
-    Raises `ConfigurationError` for one whose guard stands above its registration.
+    Raises `ConfigurationError` for one whose guard stands above its registration, or
+    below a cache.
     """
     if not isinstance(view, FunctionType):
         return
     if view in _guarded:
         raise ConfigurationError(_words(f"the view {view.__name__!r}"))
+    if any(map(_is_below_a_cache, (view, *_handlers(view)))):
+        raise ConfigurationError(_CACHED.format(name=view.__name__))
     _registered.add(view)
 
 
@@ -74,6 +82,18 @@ def _below(view: Any) -> Iterator[FunctionType]:
         if isinstance(view, FunctionType):
             yield view
         view = getattr(view, "__wrapped__", None)
+
+
+def _handlers(view: Any) -> Iterator[Any]:
+    """The methods of a view that is made from a class."""
+    owner = getattr(view, "view_class", None)
+    for method in getattr(owner, "methods", None) or ():
+        yield getattr(owner, method.lower(), None)
+
+
+def _is_below_a_cache(view: Any) -> bool:
+    """Whether Flask-Caching, which leaves this mark, stands above a guard."""
+    return bool(specs_of(getattr(view, "uncached", None)))
 
 
 def _decorates(frame: FrameType, function: FunctionType) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from importlib import import_module
 from typing import Any, ClassVar
 
 import pytest
@@ -188,6 +189,73 @@ def test_on_a_function_that_a_view_calls(app: Flask) -> None:
         return logo()
 
     assert is_guarded(app)
+
+
+CACHING: Any = import_module("flask_caching")  # its types want more than tests say
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@pytest.fixture
+def cached(app: Flask) -> Decorator:
+    """Flask-Caching's decorator for a minute."""
+    return CACHING.Cache(app, config={"CACHE_TYPE": "SimpleCache"}).cached(timeout=60)  # type: ignore[no-any-return]
+
+
+@wiring(
+    "Flask",
+    "above `@cache.cached` of Flask-Caching",
+    "each request is asked, and what is below is cached",
+)
+def test_above_a_cache(app: Flask, cached: Decorator) -> None:
+    made: list[str] = []
+
+    @app.get("/")
+    @requires_feature(DOMAIN)
+    @cached
+    def view() -> ResponseReturnValue:
+        made.append("page")
+        return "page"
+
+    assert callable(view)
+    assert is_guarded(app)
+    assert is_guarded(app)
+    assert made == ["page"]
+
+
+@wiring(
+    "Flask",
+    "below `@cache.cached` of Flask-Caching",
+    "refused at import: the cache would give to everybody what one customer may have",
+    is_right=False,
+)
+def test_below_a_cache(app: Flask, cached: Decorator) -> None:
+    with pytest.raises(ConfigurationError, match="the view 'view' has its guard below"):
+
+        @app.get("/")
+        @cached
+        @requires_feature(DOMAIN)
+        def view() -> ResponseReturnValue:
+            return "page"
+
+
+@pytest.mark.parametrize("of_method", [True, False])
+def test_below_a_cache_on_a_class(
+    app: Flask, cached: Decorator, of_method: bool
+) -> None:
+    def get(_self: object) -> ResponseReturnValue:
+        return "page"
+
+    guarded: Any = requires_feature(DOMAIN)
+    members: dict[str, Any] = (
+        {"get": cached(guarded(get))}
+        if of_method
+        else {"get": get, "decorators": [guarded, cached]}
+    )
+    page: Any = type("Page", (MethodView,), members)
+    with pytest.raises(ConfigurationError, match="write the guard above"):
+        app.add_url_rule("/", view_func=page.as_view("page"))
 
 
 @wiring(
