@@ -6,7 +6,7 @@ The middleware answers what reaches it; what it says is `stigg_guard.exchange`'s
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -18,9 +18,15 @@ from stigg_guard.guard import AsyncGuard, Guard
 from stigg_guard.steps import RequestScope
 from stigg_guard_starlette.pages import denial_of
 
+if TYPE_CHECKING:
+    from starlette.templating import Jinja2Templates
+
 
 def install_handlers(
-    app: Starlette, *, guard: Guard | AsyncGuard | None = None, templates: Any = None
+    app: Starlette,
+    *,
+    guard: Guard | AsyncGuard | None = None,
+    templates: Jinja2Templates | None = None,
 ) -> None:
     """Have the application answer `AccessDenied` wherever it comes from.
 
@@ -49,7 +55,10 @@ async def answered(request: HTTPConnection, error: AccessDenied) -> ASGIApp:
 
 
 async def _answered(
-    guard: AsyncGuard, templates: Any, request: HTTPConnection, error: Exception
+    guard: AsyncGuard,
+    templates: Jinja2Templates | None,
+    request: HTTPConnection,
+    error: Exception,
 ) -> ASGIApp:
     assert isinstance(error, AccessDenied)
     if KEY in request.scope:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
@@ -28,6 +28,9 @@ from stigg_guard_starlette.handlers import answered, has_own
 from stigg_guard_starlette.mounted import candidates, guards_below
 from stigg_guard_starlette.pages import check_templates, denial_of
 from stigg_guard_starlette.placement import check_routes, specs_below
+
+if TYPE_CHECKING:
+    from starlette.templating import Jinja2Templates
 
 _logger = logging.getLogger("stigg_guard")
 
@@ -90,7 +93,7 @@ class StiggGuardMiddleware(asgi.StiggGuardMiddleware):
         app: asgi.ASGIApp,
         /,
         *,
-        templates: Any = None,
+        templates: Jinja2Templates | None = None,
         guard: Guard | AsyncGuard | None = None,
         rules: Iterable[Rule | Mapping[str, Any]] = (),
         customer: CustomerResolver | str | None = None,

@@ -46,7 +46,8 @@ def guards_below(routes: Iterable[BaseRoute]) -> Iterator[AsyncGuard]:
     for route in candidates(routes):
         for app in _layers(getattr(route, "app", None)):
             if isinstance(app, asgi.StiggGuardMiddleware):
-                yield from app.owned_guards()
+                # Only its own: those further below are met on the way.
+                yield from asgi.StiggGuardMiddleware.owned_guards(app)
         yield from guards_below(getattr(route, "routes", None) or ())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -25,6 +25,9 @@ from stigg_guard.page import fragment
 from stigg_guard.view import OnDenied, Template
 from stigg_guard_starlette import htmx
 
+if TYPE_CHECKING:
+    from starlette.templating import Jinja2Templates
+
 _MEMBERS: Final = (
     *("title", "detail", "status", "reason", "feature_id", "currency_id"),
     *("requested_usage", "current_usage", "usage_limit", "upgrade_url"),
@@ -32,7 +35,10 @@ _MEMBERS: Final = (
 
 
 async def denial_of(
-    guard: AsyncGuard, error: AccessDenied, scope: Scope, templates: Any
+    guard: AsyncGuard,
+    error: AccessDenied,
+    scope: Scope,
+    templates: Jinja2Templates | None,
 ) -> Denial:
     """The answer that the client understands."""
     accept = header(scope, b"accept")
@@ -60,11 +66,11 @@ async def _rendered(
     error: AccessDenied,
     denial: Denial,
     request: Request,
-    templates: Any,
+    templates: Jinja2Templates | None,
 ) -> bytes:
     """The page from the application's templates, or the plain one."""
     name = _found(templates, _names(denial, request))
-    if name is None:
+    if templates is None or name is None:
         is_part = htmx.wants_fragment(request)
         return fragment(denial.problem).encode() if is_part else denial.body
     context = _context(guard, error, denial, request)
@@ -85,7 +91,7 @@ def _names(denial: Denial, request: Request) -> list[str]:
     return [part, denial.template]
 
 
-def _found(templates: Any, names: Iterable[str]) -> str | None:
+def _found(templates: Jinja2Templates | None, names: Iterable[str]) -> str | None:
     """The first of the templates that there is."""
     if templates is None:
         return None
@@ -134,7 +140,9 @@ def _plain(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def check_templates(answers: Iterable[OnDenied | None], templates: Any) -> None:
+def check_templates(
+    answers: Iterable[OnDenied | None], templates: Jinja2Templates | None
+) -> None:
     """Raise `ConfigurationError` for a template that there is not."""
     for answer in answers:
         if not isinstance(answer, Template):

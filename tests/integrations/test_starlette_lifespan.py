@@ -206,6 +206,19 @@ def test_guard_of_a_mounted_application_works_and_ends_with_the_one_around(
     assert used(sidecar, WITHIN) == 4
 
 
+def test_guard_below_a_guard_ends_once(
+    sidecar: LocalSidecar, ended: list[AsyncGuard]
+) -> None:
+    guard = Middleware(StiggGuardMiddleware, **guard_options(sidecar))
+    inner = Starlette(routes=ROUTES, middleware=[guard])
+    between = Starlette(routes=[Mount("/inner", inner)], middleware=[guard])
+    app = Starlette(routes=[Mount("/between", between)], middleware=[guard])
+    with TestClient(app) as client:
+        response = client.get("/between/inner/domains", headers=AS_WITHIN)
+        assert response.status_code == 200
+    assert len(ended) == len(set(ended)) == 3
+
+
 def test_several_applications_of_a_process_have_their_own_guards(
     sidecar: LocalSidecar,
 ) -> None:

@@ -313,5 +313,6 @@ def test_template_that_there_is_not_stops_the_start(
 def test_templates_that_are_none_are_refused() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None: ...
 
+    wrong: Any = "templates/"
     with pytest.raises(ConfigurationError, match=r"is 'templates/'.*Jinja2Templates"):
-        StiggGuardMiddleware(app, templates="templates/")
+        StiggGuardMiddleware(app, templates=wrong)
