@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from django.test import override_settings
 from django.urls import path
+from django.views.decorators.cache import cache_page
 from rest_framework.permissions import (
     AllowAny,
     BasePermission,
@@ -20,6 +21,7 @@ from rest_framework.views import APIView
 
 from sidecar_client.local import LocalSidecar
 from stigg_guard import ConfigurationError
+from stigg_guard_django import decision_from, is_staff
 from stigg_guard_django.drf import RequiresFeature, exception_handler, meters, requires
 from tests.behaviour.routes import ANALYTICS, AT_LIMIT, DOMAIN, FILE_SIZE, WITHIN
 from tests.integrations.drf_site import Tokens, api, client
@@ -209,3 +211,50 @@ def test_problem_document_is_the_answer_with_our_handler(project: Any) -> None:
     assert response.status_code == 402
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.json()["detail"] == "Ask sales."
+
+
+def test_cache_around_the_view_keeps_no_response_of_a_customer(project: Any) -> None:
+    shown = view_with(requires(DOMAIN))
+    cached = cache_page(60)(shown)
+    open_to_all = cache_page(60)(view_with())
+    views = {"": cached, "open/": open_to_all}
+    with override_settings(ROOT_URLCONF=_urls(views)):
+        allowed = client(WITHIN).get("/")
+        assert allowed.headers["Cache-Control"] == "private"
+        assert client(AT_LIMIT).get("/").status_code == 402
+        assert client(WITHIN).get("/open/").headers["Cache-Control"] == "max-age=60"
+
+
+def test_shadow_lets_a_denied_customer_through(project: Any) -> None:
+    shadow = requires(DOMAIN, shadow=True)
+    assert status(AT_LIMIT, shadow) == 200
+    assert status(AT_LIMIT, IsAuthenticated & shadow) == 200
+
+
+def test_exemptions_know_the_apis_user(sidecar: LocalSidecar) -> None:
+    own = view_with(requires(DOMAIN, exempt_when=is_staff))
+    rules = [{"path": "/ruled/", "feature": DOMAIN}]
+    settings: dict[str, Any] = {"target": sidecar.target, "rules": rules}
+    with api({"own/": own, "ruled/": view_with(requires(DOMAIN))}, **settings):
+        assert client(f"staff:{AT_LIMIT}").get("/own/").status_code == 200
+        assert client(AT_LIMIT).get("/own/").status_code == 402
+        assert client(f"staff:{AT_LIMIT}").get("/ruled/").status_code == 402
+    settings["exempt_when"] = is_staff
+    with api({"ruled/": view_with(requires(DOMAIN))}, **settings):
+        assert client(f"staff:{AT_LIMIT}").get("/ruled/").status_code == 200
+        assert client(AT_LIMIT).get("/ruled/").status_code == 402
+
+
+def test_view_sees_what_was_decided(project: Any) -> None:
+    class View(APIView):
+        authentication_classes = (Tokens,)
+        permission_classes = (requires(FILE_SIZE, at_least=10),)
+
+        def get(self, request: Request) -> Response:
+            decision = decision_from(request)
+            assert decision is not None
+            assert decision.entitlement is not None
+            return Response(decision.entitlement.value)
+
+    with override_settings(ROOT_URLCONF=_urls({"": View.as_view()})):
+        assert client(WITHIN).get("/").json() == 100

@@ -6,12 +6,14 @@ What it asks there is said by permissions, throttles, decorators and viewsets.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from rest_framework.request import Request
 
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
+from stigg_guard_django.settling import keep_private
 from stigg_guard_django.visit import Visit, visit_of
 
 
@@ -24,13 +26,22 @@ def visit_in_api(request: Request) -> Visit:
     if not isinstance(visit.request, Request):
         visit.request = request
         visit.subject, visit.subject_is_known = None, False
+        visit.is_exempt = None
         visit.arguments = (request.parser_context or {}).get("kwargs") or {}
     return visit
 
 
-def admit(request: Request, spec: ViewSpec) -> None:
+def admit(request: Request, view: Any, spec: ViewSpec) -> None:
     """Let the request go on, or raise `AccessDenied`."""
     project_guards().sync.admit((spec,), visit_in_api(request))
+    # The view lives for this request only; a cache around it is not to keep this.
+    view.finalize_response = partial(_finalized, view.finalize_response)
+
+
+def _finalized(finalize: Any, *args: Any, **kwargs: Any) -> Any:
+    response = finalize(*args, **kwargs)
+    keep_private(project_guards().sync, response)
+    return response
 
 
 def api_request_among(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

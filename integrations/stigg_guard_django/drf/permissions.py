@@ -58,7 +58,7 @@ class RequiresFeature(BasePermission, metaclass=Composable):
     def has_permission(self, request: Request, view: Any) -> bool:
         """Whether the customer has it; with `of_object`, that is asked later."""
         assert self.spec is not None
-        return self.resource_of is not None or self._meets(request, self.spec)
+        return self.resource_of is not None or self._meets(request, view, self.spec)
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
         """Whether the customer has it for the object's resource."""
@@ -70,7 +70,8 @@ class RequiresFeature(BasePermission, metaclass=Composable):
         def resource_of_object(_request: object) -> str | None:
             return resource
 
-        return self._meets(request, replace(self.spec, resource=resource_of_object))
+        spec = replace(self.spec, resource=resource_of_object)
+        return self._meets(request, view, spec)
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Say where this belongs: among throttles it has no place."""
@@ -86,10 +87,10 @@ class RequiresFeature(BasePermission, metaclass=Composable):
             assert self._request is not None
             raise denied(self._request, self.refusal)
 
-    def _meets(self, request: Request, spec: ViewSpec) -> bool:
+    def _meets(self, request: Request, view: Any, spec: ViewSpec) -> bool:
         self._request, self.refusal = request, None
         try:
-            admit(request, spec)
+            admit(request, view, spec)
         except AccessDenied as error:
             self.refusal = error
         return self.refusal is None

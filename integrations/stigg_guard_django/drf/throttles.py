@@ -53,7 +53,7 @@ class MeteringThrottle(BaseThrottle):
                 " the Django settings."
             )
         try:
-            admit(request, self.spec)
+            admit(request, view, self.spec)
         except AccessDenied as error:
             if not _is_too_many(error):
                 raise denied(request, error) from None
