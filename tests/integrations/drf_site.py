@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
 from django.test import override_settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -17,6 +19,7 @@ from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
 from stigg_guard import Subject
+from stigg_guard_django import entitlements_from
 from tests.integrations.django_site import project
 
 TEMPLATES = [
@@ -104,3 +107,17 @@ def client(
         headers["authorization"] = f"Token {token}"
     found.credentials(**{f"HTTP_{k.upper()}": v for k, v in headers.items()})
     return found
+
+
+class AskingEarly:
+    """Middleware that asks about the customer before the API knows its user."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        request.user = AnonymousUser()
+        had = entitlements_from(request).has("feature-03-custom-domain")
+        response = self.get_response(request)
+        response["X-Early"] = str(had)
+        return response

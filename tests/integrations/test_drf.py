@@ -13,6 +13,7 @@ from rest_framework.decorators import (
     api_view,
     authentication_classes,
 )
+from rest_framework.exceptions import NotFound
 from rest_framework.permissions import (
     IsAuthenticated,
 )
@@ -46,6 +47,7 @@ from tests.behaviour.routes import (
     WITHIN,
 )
 from tests.behaviour.usage import used
+from tests.integrations.django_site import GUARD
 from tests.integrations.drf_site import Api, Tokens, api, client
 
 
@@ -308,6 +310,56 @@ def test_outage_is_503_with_the_time_to_try_again() -> None:
     assert response.json()["reason"] == "NO_VERDICT"
 
 
+def test_handlers_find_what_the_framework_makes_headers_of() -> None:
+    seen: list[Any] = []
+
+    def handler(exc: Exception, context: Any) -> Any:
+        seen.append((getattr(exc, "wait", None), getattr(exc, "auth_header", None)))
+        return drf_handler(exc, context)
+
+    with override_settings(REST_FRAMEWORK={"EXCEPTION_HANDLER": handler}):
+        with api({"": domains}, target="127.0.0.1:1", on_unavailable="deny"):
+            client(WITHIN).get("/")
+        with api({"": domains}, no_customer="unauthorized"):
+            client().get("/")
+    assert seen == [(5, None), (None, "Token")]
+
+
+def test_error_after_a_denial_that_the_view_caught_is_its_own(
+    sidecar: LocalSidecar,
+) -> None:
+    class View(Api):
+        permission_classes = (requires(DOMAIN),)
+
+        def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+            try:
+                super().initial(request, *args, **kwargs)
+            except APIAccessDenied as error:
+                raise NotFound from error
+
+    def own(request: Any, decision: Any) -> HttpResponse:
+        return HttpResponse("own", status=402)
+
+    options: dict[str, Any] = {"target": sidecar.target, "on_denied": own}
+    with api({"": View.as_view()}, **options):
+        response = client(AT_LIMIT).get("/")
+    assert response.status_code == 404
+    assert "no-store" not in response.headers.get("Cache-Control", "")
+
+
+def test_customer_is_asked_for_again_when_the_api_knows_its_user(
+    sidecar: LocalSidecar,
+) -> None:
+    early = "tests.integrations.drf_site.AskingEarly"
+    with (
+        api({"": domains}, target=sidecar.target),
+        override_settings(MIDDLEWARE=[GUARD, early]),
+    ):
+        response = client(WITHIN).get("/")
+    assert response.json() == {"domains": WITHIN}
+    assert response.headers["X-Early"] == "False"
+
+
 def test_nobodys_request_is_challenged_as_the_api_does_it(
     sidecar: LocalSidecar,
 ) -> None:
@@ -398,9 +450,14 @@ def test_our_handler_leaves_other_errors_to_the_framework(
     assert page.headers["Content-Type"].startswith("text/html")
 
 
+def own_answer(request: Any, decision: Any) -> Response:
+    """An answer of the view's own, which the framework is to render."""
+    return Response("own")
+
+
 def test_answer_of_the_views_own_is_given(sidecar: LocalSidecar) -> None:
     class View(Api):
-        @requires_feature(DOMAIN, on_denied=lambda request, decision: Response("own"))
+        @requires_feature(DOMAIN, on_denied=own_answer)
         def get(self, request: Request) -> Response:
             return Response("domains")
 
@@ -419,6 +476,25 @@ def test_answer_of_the_views_own_is_given(sidecar: LocalSidecar) -> None:
         page = client(AT_LIMIT, accept="text/html").put("/")
     assert page.status_code == 303
     assert page.headers["Location"] == "/plans/?next=/"
+
+
+def test_usage_is_given_back_when_the_views_own_answer_looks_like_success(
+    sidecar: LocalSidecar,
+) -> None:
+    class View(Api):
+        throttle_classes = (meters(TEMPLATES),)
+
+        @requires_feature(
+            FILE_SIZE,
+            at_least=1000,
+            on_denied=lambda request, decision: Response("own"),
+        )
+        def post(self, request: Request) -> Response:
+            return Response("done")
+
+    with api({"": View.as_view()}, target=sidecar.target):
+        assert client(WITHIN).post("/").json() == "own"
+    assert used(sidecar, WITHIN) == 3
 
 
 def test_answer_of_the_application_holds_for_permissions_too(

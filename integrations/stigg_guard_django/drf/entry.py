@@ -26,7 +26,6 @@ def visit_in_api(request: Request) -> Visit:
     if not isinstance(visit.request, Request):
         visit.request = request
         visit.subject, visit.subject_is_known = None, False
-        visit.is_exempt = None
         visit.arguments = (request.parser_context or {}).get("kwargs") or {}
     return visit
 
