@@ -8,6 +8,7 @@ denials come into the OpenAPI document in `openapi`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from stigg_guard.decorators import Decorators
@@ -51,30 +52,53 @@ def _as_dependency(
     name: str,
     read: Callable[P, object],
     make: Callable[[str, ViewSpec], Dependency[T]],
+    about: str,
 ) -> Callable[P, Dependency[T]]:
     def dependency(*args: P.args, **kwargs: P.kwargs) -> Dependency[T]:
         return make(name, cast(ViewSpec, read(*args, **kwargs)))
 
     dependency.__name__ = dependency.__qualname__ = name
+    dependency.__doc__ = about
+    shown = signature(read).replace(return_annotation=Dependency)
+    setattr(dependency, "__signature__", shown)  # noqa: B010
     return dependency
 
 
 _specs: Final = _Specs(lambda view, specs: view)
 
-requires = _as_dependency("requires", _specs.requires_feature, requiring)
-"""`Depends(requires("feature-id"))`: as `requires_feature`, with the same options.
+requires = _as_dependency(
+    "requires",
+    _specs.requires_feature,
+    requiring,
+    """`Depends(requires("feature-id"))`: as `requires_feature`, with the same options.
 
-A parameter that depends on it gets the `Decision`.
-"""
+    A parameter that depends on it gets the `Decision`.
+    """,
+)
+requires_any = _as_dependency(
+    "requires_any",
+    _specs.requires_any,
+    requiring,
+    """`Depends(requires_any("one", "other"))`: as the decorator of that name.
 
-requires_any = _as_dependency("requires_any", _specs.requires_any, requiring)
-"""`Depends(requires_any("one", "other"))`: as the decorator of that name."""
+    A parameter that depends on it gets the `Decision` on the need that was met.
+    """,
+)
+requires_all = _as_dependency(
+    "requires_all",
+    _specs.requires_all,
+    requiring,
+    """`Depends(requires_all("one", "other"))`: as the decorator of that name.
 
-requires_all = _as_dependency("requires_all", _specs.requires_all, requiring)
-"""`Depends(requires_all("one", "other"))`: as the decorator of that name."""
+    A parameter that depends on it gets the `Decision` on the last need.
+    """,
+)
+meters = _as_dependency(
+    "meters",
+    _specs.meters_usage,
+    metering,
+    """`Depends(meters("feature-id"))`: as `meters_usage`, with the same options.
 
-meters = _as_dependency("meters", _specs.meters_usage, metering)
-"""`Depends(meters("feature-id"))`: as `meters_usage`, with the same options.
-
-A parameter that depends on it gets the `Usage`, whose `value` is what is reported.
-"""
+    A parameter that depends on it gets the `Usage`, whose `value` is what is reported.
+    """,
+)

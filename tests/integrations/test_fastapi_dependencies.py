@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import signature
 from typing import Annotated, Any
 
 import pytest
@@ -194,6 +195,12 @@ def test_dependency_carries_what_it_needs() -> None:
     assert spec.need == feature(DOMAIN, at_least=3)
     assert DOMAIN in repr(dependency)
     assert repr(dependency).startswith("requires(")
+
+
+def test_help_of_a_dependency_shows_its_options() -> None:
+    assert "currency" in signature(requires).parameters
+    assert "update" in signature(meters).parameters
+    assert (requires_any.__doc__ or "").startswith("`Depends(requires_any(")
 
 
 @pytest.mark.parametrize(
