@@ -247,6 +247,29 @@ def test_credits_are_listed_under_their_currency(
     assert (found.value("tokens"), found.remaining("tokens")) == (100, 0)
 
 
+def test_nothing_remains_of_what_is_denied_for_another_cause(
+    scripted: ScriptedSidecar, asking: Guard
+) -> None:
+    scripted.state = GetEntitlementsStateV2Response(
+        entitlements=[
+            EntitlementV2(
+                has_access=False,
+                access_denied_reason=AccessDeniedReason.ACCESS_DENIED_REASON_BUDGET_EXCEEDED,
+                metered=metered("f", usage_limit=100, current_usage=50),
+            ),
+            EntitlementV2(
+                has_access=False,
+                access_denied_reason=AccessDeniedReason.ACCESS_DENIED_REASON_REVOKED,
+                metered=metered("g"),
+            ),
+        ]
+    )
+    found = asking.entitlements("c")
+    assert (found.value("f"), found.remaining("f")) == (100, 0)
+    assert (found.value("g"), found.remaining("g")) == (0, 0)
+    assert list(found) == ["f"]
+
+
 def test_older_sidecar_is_asked_for_its_list_and_not_asked_twice(
     scripted: ScriptedSidecar, asking: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -93,21 +94,43 @@ async def test_async_resolver_is_awaited(sidecar: LocalSidecar) -> None:
 
 
 def test_threads_of_a_request_ask_once(guard: Guard, sidecar: LocalSidecar) -> None:
-    resolver = Resolver()
-    entitlements = lazy(guard, resolver)
+    all_there, calls = threading.Barrier(8), list[object]()
+    asked_twice = threading.Event()
+
+    def customer_of(request: object) -> Subject:
+        if calls:
+            asked_twice.set()
+        calls.append(request)
+        asked_twice.wait(0.2)  # the others have the time to come here, if they may
+        return CUSTOMER
+
+    scope = RequestScope(request="request", customer=customer_of)
+    entitlements = LazyEntitlements(guard, lambda: scope)
+
+    def ask(_: int) -> bool:
+        all_there.wait(10)
+        return entitlements.has(DOMAIN)
+
     with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(entitlements.has, [DOMAIN] * 64))
+        assert all(pool.map(ask, range(8)))
     assert sidecar.calls == {"GetEntitlementsStateV2": 1}
-    assert len(resolver.calls) == 1
+    assert calls == ["request"]
 
 
 async def test_tasks_of_a_request_ask_once(sidecar: LocalSidecar) -> None:
+    calls: list[object] = []
+
+    async def customer_of(request: object) -> Subject:
+        calls.append(request)
+        await asyncio.sleep(0)
+        return CUSTOMER
+
     guard = AsyncGuard(target=sidecar.target, timeout=5)
-    resolver = Resolver()
-    entitlements = lazy(guard, resolver)
+    scope = RequestScope(request="request", customer=customer_of)
+    entitlements = LazyEntitlements(guard, lambda: scope)
     assert all(await asyncio.gather(*(entitlements.ahas(DOMAIN) for _ in range(64))))
     assert sidecar.calls == {"GetEntitlementsStateV2": 1}
-    assert len(resolver.calls) == 1
+    assert calls == ["request"]
     await guard.aclose()
 
 
