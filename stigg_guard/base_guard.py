@@ -211,16 +211,21 @@ class BaseGuard(FunctionDecorators):
             self._core.shadowed(decision)
         return decision
 
+    def _admitted(self, outcome: object, flow: Flow, scope: RequestScope) -> Admission:
+        scope.is_guarded = True
+        if isinstance(outcome, Denied):
+            raise self._refusal(outcome)
+        assert isinstance(outcome, Proceed)
+        admission = Admission(outcome.decisions, flow)
+        scope.admissions.append(admission)
+        scope.decisions.extend(outcome.decisions)
+        return admission
 
-def admitted(outcome: object, flow: Flow, scope: RequestScope) -> Admission:
-    scope.is_guarded = True
-    if isinstance(outcome, Denied):
-        raise AccessDenied(outcome.decision, outcome.on_denied, outcome.message)
-    assert isinstance(outcome, Proceed)
-    admission = Admission(outcome.decisions, flow)
-    scope.admissions.append(admission)
-    scope.decisions.extend(outcome.decisions)
-    return admission
+    def _refusal(self, denied: Denied) -> AccessDenied:
+        """The error of a denial, which knows how the application answers it."""
+        error = AccessDenied(denied.decision, denied.on_denied, denied.message)
+        error.denials = self._core.denials
+        return error
 
 
 def endings(

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from stigg_guard import stand_in
 from stigg_guard.base_guard import (
     BaseGuard,
-    admitted,
     endings,
     finished,
     is_metered,
@@ -31,7 +30,6 @@ from stigg_guard.entitlements_flow import (
     entitlements_flow,
     request_entitlements_flow,
 )
-from stigg_guard.errors import AccessDenied
 from stigg_guard.flow import decide
 from stigg_guard.metering.conversation import Fate, report_flow
 from stigg_guard.metering.measurement import Measurement
@@ -45,6 +43,7 @@ from stigg_guard.steps import (
     Ask,
     AskAll,
     Call,
+    Denied,
     Flow,
     Hold,
     InTransaction,
@@ -93,7 +92,7 @@ class Guard(BaseGuard):
         """The decision when one may go on; raises `AccessDenied` when not."""
         decision = self.check(subject, need)
         if not decision:
-            raise AccessDenied(decision)
+            raise self._refusal(Denied(decision))
         return decision
 
     def entitlements(self, subject: Subject | str) -> Entitlements:
@@ -209,7 +208,7 @@ class Guard(BaseGuard):
         """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
         self.start(specs)
         flow = self._flow(specs, scope)
-        return admitted(self._advance(flow), flow, scope)
+        return self._admitted(self._advance(flow), flow, scope)
 
     def settle(
         self,
@@ -345,7 +344,7 @@ class AsyncGuard(BaseGuard):
         """The decision when one may go on; raises `AccessDenied` when not."""
         decision = await self.check(subject, need)
         if not decision:
-            raise AccessDenied(decision)
+            raise self._refusal(Denied(decision))
         return decision
 
     async def entitlements(self, subject: Subject | str) -> Entitlements:
@@ -442,7 +441,7 @@ class AsyncGuard(BaseGuard):
         """Let a view run, or raise `AccessDenied`; `settle` ends what this begins."""
         await self.start(specs)
         flow = self._flow(specs, scope)
-        return admitted(await self._advance(flow), flow, scope)
+        return self._admitted(await self._advance(flow), flow, scope)
 
     async def settle(
         self,

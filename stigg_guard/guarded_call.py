@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from stigg_guard.errors import AccessDenied, ConfigurationError
+from stigg_guard.errors import ConfigurationError
 from stigg_guard.steps import RequestScope, Usage
 from stigg_guard.view import ViewSpec
 
@@ -59,18 +59,8 @@ class GuardedCall:
         finally:
             _running.set(_running.get()[:-1])
 
-    @contextmanager
-    def _telling(self) -> Generator[None]:
-        """Let a denial know how the application answers it."""
-        try:
-            yield
-        except AccessDenied as error:
-            error.denials = self._guard.denials
-            raise
-
     def before(self) -> None:
-        with self._telling():
-            self._guard.sync.admit(self._specs, self.scope)
+        self._guard.sync.admit(self._specs, self.scope)
 
     def sent(self, item: Any) -> None:
         if not self._has_started:
@@ -92,8 +82,7 @@ class GuardedCall:
             self._guard.sync.settle(self.scope, None)
 
     async def abefore(self) -> None:
-        with self._telling():
-            await self._guard.aio.admit(self._specs, self.scope)
+        await self._guard.aio.admit(self._specs, self.scope)
 
     async def asent(self, item: Any) -> None:
         if not self._has_started:

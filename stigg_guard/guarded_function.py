@@ -45,7 +45,6 @@ class GuardedFunction:
         self, function: Any, specs: tuple[ViewSpec, ...], owner: FunctionDecorators
     ) -> None:
         self.function, self.specs, self.owner = function, specs, owner
-        self.signature = inspect.signature(function)
         self.asked = in_order(specs)
         self.names = frozenset(
             need.name
@@ -53,7 +52,8 @@ class GuardedFunction:
             for need in leaves(spec.need)
             if need.metering is not None
         )
-        self.wants_arguments = any(map(as_picked, _functions(specs)))
+        wants_arguments = any(map(as_picked, _functions(specs)))
+        self.signature = inspect.signature(function) if wants_arguments else None
         self.wrapper = surrounded(function, self.begin)
         setattr(self.wrapper, SPECS, (*specs, *specs_of(function)))
         setattr(self.wrapper, _OWN, self)
@@ -72,13 +72,14 @@ class GuardedFunction:
         ):
             function, specs = inner.function, (spec, *inner.specs)
         guarded = cls(function, specs, owner)
-        for option in filter(None, map(as_picked, _functions((spec,)))):
-            option.check(_name(function), guarded.signature)
+        if guarded.signature is not None:
+            for option in filter(None, map(as_picked, _functions((spec,)))):
+                option.check(_name(function), guarded.signature)
         return guarded
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GuardedCall:
         arguments: dict[str, Any] = {}
-        if self.wants_arguments:
+        if self.signature is not None:
             arguments = arguments_of(self.signature, args, kwargs)
         scope = RequestScope(
             request=arguments,

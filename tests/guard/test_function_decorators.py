@@ -741,6 +741,7 @@ def test_partial_and_callable_object_can_be_guarded(
     requires = guard.requires_feature(ANALYTICS)
     assert requires(partial(Adder(), 1))(2) == 3
     assert requires(Adder())(1, 2) == 3
+    assert requires(max)(1, 2) == 2
 
 
 async def test_coroutine_behind_a_plain_function_is_metered_when_it_ran(

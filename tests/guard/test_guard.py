@@ -56,6 +56,21 @@ def test_require_raises_with_the_decision(sidecar: LocalSidecar) -> None:
     guard.close()
 
 
+def test_denial_tells_how_the_application_answers_it(sidecar: LocalSidecar) -> None:
+    guard = guard_of(sidecar.target, statuses={"REQUESTED_USAGE_EXCEEDING_LIMIT": 429})
+    with pytest.raises(AccessDenied) as required:
+        guard.require(SUBJECT, feature(TEMPLATES, usage=10))
+    with (
+        pytest.raises(AccessDenied) as metered,
+        guard.metered(SUBJECT, TEMPLATES, value=9),
+    ):
+        pytest.fail("entered")
+    for raised in (required, metered):
+        assert raised.value.extensions["status"] == 429
+        assert raised.value.extensions["usage_limit"] == 6
+    guard.close()
+
+
 def test_metered_block_reports_what_was_really_used(scripted: ScriptedSidecar) -> None:
     scripted.answer = _metered()
     guard = guard_of(scripted.target)
