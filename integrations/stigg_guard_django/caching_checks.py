@@ -20,7 +20,6 @@ from stigg_guard_django.middleware_checks import GUARD, OURS, index_of
 from stigg_guard_django.routes import Route, kept
 
 _UPDATE: Final = "django.middleware.cache.UpdateCacheMiddleware"
-_NOT_KEPT: Final = ("private", "no-cache", "no-store")
 
 
 def cache_in_middleware(
@@ -71,8 +70,8 @@ def caches_outside_guards(
 
 
 def _is_unmarked(settings: Settings) -> bool:
-    marks = settings.cache_control or ""
-    return not any(mark in marks for mark in _NOT_KEPT)
+    # Older versions of Django 5.2 keep what is `no-store`.
+    return "private" not in (settings.cache_control or "")
 
 
 def _told(settings: Settings) -> str:

@@ -217,7 +217,8 @@ def _written(route: str) -> str:
 
 def _operations(view: Any) -> Sequence[Any]:
     """What answers at a path of django-ninja, whose view keeps it within."""
-    found: Sequence[Any] = getattr(kept(view).get("self"), "operations", ())
+    path_view = getattr(view, "__self__", kept(view).get("self"))
+    found: Sequence[Any] = getattr(path_view, "operations", ())
     return found
 
 

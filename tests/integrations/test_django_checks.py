@@ -93,7 +93,7 @@ RULES = [{"path": "/", "feature": DOMAIN}]
         (plain, OUTSIDE, {"rules": RULES}, False),
         (plain, INSIDE, {"rules": RULES}, True),
         (domains, OUTSIDE, {"cache_control": None}, True),
-        (domains, OUTSIDE, {"cache_control": "no-store"}, False),
+        (domains, OUTSIDE, {"cache_control": "private, no-store"}, False),
         (domains, INSIDE, {"cache_control": "public"}, True),
     ],
 )
