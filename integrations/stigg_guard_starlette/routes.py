@@ -26,7 +26,6 @@ from stigg_guard.routing import (
     rulings,
 )
 from stigg_guard.rules import Rule, examples
-from stigg_guard_starlette.injection import INJECTED
 from stigg_guard_starlette.middleware import exempts
 from stigg_guard_starlette.mounted import candidates
 
@@ -135,13 +134,9 @@ _OF_SOCKETS: Final = ("dispatch", "on_connect", "on_receive", "on_disconnect")
 def _depended(dependant: Any) -> tuple[Asked, ...]:
     """What dependencies of FastAPI ask for: the route's, its routers', the app's.
 
-    That which a decorator made is the decorator's.
+    That which a decorator adds carries nothing: the endpoint does.
     """
-    calls = [
-        dependency.call
-        for dependency in _dependencies(dependant)
-        if dependency.name != INJECTED
-    ]
+    calls = [dependency.call for dependency in _dependencies(dependant)]
     return asked_of(*calls, source="dependency")
 
 

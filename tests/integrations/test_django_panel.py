@@ -20,6 +20,7 @@ from sidecar_client.local import LocalSidecar
 from stigg_guard import Subject
 from stigg_guard_django import guard_from, meters_usage, requires_feature
 from stigg_guard_django.recording import CALLS
+from stigg_guard_django.visit import KEY
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, WITHIN
 from tests.integrations.django_site import GUARD, configure, project
 
@@ -47,12 +48,12 @@ def plain(request: HttpRequest) -> HttpResponse:
 
 
 @contextmanager
-def site(**guard: Any) -> Generator[None]:
-    """A project with the toolbar at its top."""
+def site(*, inside: tuple[str, ...] = (GUARD,), **guard: Any) -> Generator[None]:
+    """A project with the toolbar at its top, and our middleware inside of it."""
     templates = {"BACKEND": "django.template.backends.django.DjangoTemplates"}
     toolbar = "debug_toolbar.middleware.DebugToolbarMiddleware"
     with (
-        project(middleware=(toolbar, GUARD), **guard),
+        project(middleware=(toolbar, *inside), **guard),
         override_settings(
             DEBUG=True,
             DEBUG_TOOLBAR_CONFIG={
@@ -164,6 +165,12 @@ def test_panel_of_a_request_without_a_guard_is_empty(sidecar: LocalSidecar) -> N
     assert bar.endswith("0 questions in 0.0 ms")
     assert "No guard was met by this request." in shown
     assert CALLS.get() is None
+
+
+def test_panel_lets_go_of_a_request_that_met_no_guard_at_all() -> None:
+    with site(inside=()):
+        response = Client().get("/plain/")
+    assert KEY not in vars(response.wsgi_request)  # which else would outlive its answer
 
 
 def test_outage_is_shown_with_its_cause(sidecar: LocalSidecar) -> None:
