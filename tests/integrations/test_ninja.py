@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -249,6 +249,30 @@ def test_document_is_valid_and_tells_of_denials() -> None:
     }
     parameters = document["paths"]["/api/domains/{number}"]["get"]["parameters"]
     assert [p["name"] for p in parameters] == ["number", "word"]
+
+
+def unguarded_view(view: Any) -> Any:
+    """What stands in for a guard."""
+    return view
+
+
+def test_document_differs_from_the_unguarded_ones_in_denials_alone() -> None:
+    def made(guard: Callable[[Any], Any]) -> Any:
+        api = NinjaAPI(urls_namespace=f"same-{next(_numbers)}")
+
+        def view(request: Any, number: int, template: NewTemplate, q: str = "") -> Any:
+            """Make one."""
+
+        extra = {"x-own": 1}
+        api.post("/{number}", response={201: NewTemplate}, openapi_extra=extra)(
+            guard(view)
+        )
+        return document_of(api)
+
+    guarded = made(requires_feature(DOMAIN))
+    responses = guarded["paths"]["/api/{number}"]["post"]["responses"]
+    assert [responses.pop(status)["description"] for status in ("402", "403", "503")]
+    assert guarded == made(unguarded_view)
 
 
 def test_what_is_documented_by_hand_stays() -> None:
