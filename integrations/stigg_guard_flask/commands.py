@@ -18,9 +18,8 @@ from stigg_guard.commands.group import commands_on
 from stigg_guard.commands.routes import routes_command
 from stigg_guard.commands.source import Source
 from stigg_guard.commands.words import counted
-from stigg_guard.decorators import specs_of
 from stigg_guard_flask.requests import guard_from
-from stigg_guard_flask.routes import routes_of
+from stigg_guard_flask.routes import routes_of, specs_in
 
 
 def _app() -> Flask:
@@ -40,7 +39,7 @@ def _findings() -> Iterator[Finding]:
     app = _app()
     guarded = [route for route in routes_of(app) if route.is_guarded]
     has_customer = guard_from(app).settings.customer is not None
-    if not has_customer and any(map(needs_customer, app.view_functions.values())):
+    if not has_customer and any(spec.customer is None for spec in specs_in(app)):
         yield Finding(
             level="fail",
             about="wiring",
@@ -50,11 +49,6 @@ def _findings() -> Iterator[Finding]:
     else:
         words = f"{counted(len(guarded), 'guarded route')}; see `routes`"
         yield Finding(level="ok", about="wiring", words=words)
-
-
-def needs_customer(view: object) -> bool:
-    """Whether a view asks for a customer that it does not name itself."""
-    return any(spec.customer is None for spec in specs_of(view))
 
 
 _source = Source(

@@ -6,6 +6,7 @@ How they are shown is `stigg_guard.routing`'s; what guards them lives in `views`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from flask import Flask
@@ -13,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 from werkzeug.routing import Rule as UrlRule
 
-from stigg_guard.decorators import is_exempt
+from stigg_guard.decorators import is_exempt, specs_of
 from stigg_guard.guard import Guard
 from stigg_guard.routing import (
     ANY,
@@ -26,6 +27,7 @@ from stigg_guard.routing import (
     rulings,
 )
 from stigg_guard.rules import RouteName, Rule, examples
+from stigg_guard.view import ViewSpec
 from stigg_guard.wording import words_of
 from stigg_guard_flask.blueprints import is_in_exempt_blueprint, needs_of_blueprints
 from stigg_guard_flask.requests import NAME
@@ -43,6 +45,23 @@ def endpoints_of(app: Flask) -> Iterator[Endpoint]:
         view = app.view_functions.get(rule.endpoint)
         if view is not None:
             yield _endpoint(app, rule, view, adapter)
+
+
+def specs_in(app: Flask) -> Iterator[ViewSpec]:
+    """All that rules, blueprints, views and methods of classes ask for."""
+    yield from (rule.spec for rule in rules_of(app))
+    for function in chain(*app.before_request_funcs.values()):
+        yield from specs_of(function)
+    for rule in app.url_map.iter_rules():
+        names = _blueprints(rule.endpoint)
+        for method in rule.methods or ():
+            needs = needs_of_blueprints(app, rule.endpoint, names, method)
+            yield from (need.spec for need in needs)
+    for view in app.view_functions.values():
+        yield from specs_of(view)
+        owner = getattr(view, "view_class", None)
+        for method in ("dispatch_request", *(getattr(owner, "methods", None) or ())):
+            yield from specs_of(getattr(owner, method.lower(), None))
 
 
 def rules_of(app: Flask) -> Sequence[Rule]:
@@ -80,15 +99,21 @@ def _blueprints(endpoint: str) -> tuple[str, ...]:
 
 
 def _handler(app: Flask, endpoint: str, view: Any, method: str) -> Handler:
-    if is_exempt(view, method):
-        return Handler(asked=_asked(view, method), is_exempt=True)
     names = _blueprints(endpoint)
-    needs = needs_of_blueprints(app, endpoint, names, method)
+    before = asked_of(*_before_request(app, names), source="before_request")
+    free = is_exempt(view, method)
+    needs = [] if free else needs_of_blueprints(app, endpoint, names, method)
     by_blueprints = [Asked(words_of(spec), f"blueprint {name}") for name, spec in needs]
     return Handler(
-        asked=(*by_blueprints, *_asked(view, method)),
-        is_exempt=is_in_exempt_blueprint(app, names),
+        asked=(*before, *by_blueprints, *_asked(view, method)),
+        is_exempt=free or is_in_exempt_blueprint(app, names),
     )
+
+
+def _before_request(app: Flask, names: Sequence[str]) -> Iterator[Any]:
+    """The functions that come before a view, in their order."""
+    for name in (None, *reversed(names)):
+        yield from app.before_request_funcs.get(name, ())
 
 
 def _asked(view: Any, method: str) -> tuple[Asked, ...]:

@@ -406,3 +406,15 @@ def test_routes_are_listed_with_what_their_blueprints_need(app: Flask) -> None:
         ("/outer/inner/price", "GET"): ((), "exempt"),
         ("/outer/free/", "GET", "POST"): ((), "exempt"),
     }
+
+
+def test_routes_are_listed_with_the_guards_of_before_request(app: Flask) -> None:
+    reports = blueprint()
+    app.before_request(requires_feature(FILE_SIZE)(lambda: None))
+    reports.before_request(requires_feature(DOMAIN)(lambda: None))
+    reports.add_url_rule("/", "list", guard_exempt(lambda: "list"))
+    app.register_blueprint(reports)
+    (row,) = [route for route in routes_of(app) if route.path == "/reports/"]
+    assert row.requirements == (FILE_SIZE, DOMAIN)
+    assert row.source == "before_request"
+    assert statuses(app, "/reports/") == (200, 402)
