@@ -77,9 +77,10 @@ def _is_within(code: CodeType, line: int) -> bool:
 
 
 def _layers(view: Any) -> Iterator[Any]:
-    """The function and the functions that it wraps."""
+    """The function and the functions that it wraps; objects are nobody's endpoint."""
     while view is not None:
-        yield view
+        if inspect.isfunction(view):
+            yield view
         view = getattr(view, "__wrapped__", None)
 
 

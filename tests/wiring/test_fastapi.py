@@ -239,6 +239,31 @@ def test_same_function_is_served_with_and_without_a_guard(
     assert statuses(app, "GET", "/decorated") == (200, 402)
 
 
+class Wrapping:
+    """An object that another decorator made; nobody may refer to it weakly."""
+
+    __slots__ = ("__wrapped__",)
+
+    def __init__(self, view: Any) -> None:
+        self.__wrapped__ = view
+
+    def __call__(self, q: int = 0) -> int:
+        found: int = self.__wrapped__(q)
+        return found
+
+
+def test_object_that_another_decorator_made_is_guarded(sidecar: LocalSidecar) -> None:
+    app = site(sidecar)
+
+    @app.get("/")
+    @requires_feature(DOMAIN)
+    @Wrapping
+    def view(q: int = 0) -> int:
+        return q
+
+    assert statuses(app, "GET", "/?q=2") == (200, 402)
+
+
 @wiring(
     NAME,
     "`Depends(requires_feature(...))`",
