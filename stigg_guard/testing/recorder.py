@@ -31,6 +31,11 @@ class Record:
         """Whether a sidecar took it."""
         return self.outcome in ("acknowledged", "delivered")
 
+    @property
+    def may_be_reported(self) -> bool:
+        """Whether it is still on its way."""
+        return self.outcome in ("measured", "stored")
+
 
 class Recorder(Layer):
     """Keeps what guards measure in its reach, in that order."""
@@ -59,7 +64,8 @@ class Recorder(Layer):
         """All of them, once what is delivered in the background has been."""
         patience = 0.0 if visible(Outage) else PATIENCE
         with self._lock:
-            cores = tuple(self._cores)
+            waits = any(each.may_be_reported for each in self._records.values())
+            cores = tuple(self._cores) if waits else ()
         for core in cores:
             core.stores.settle(patience)
         with self._lock:
