@@ -134,6 +134,7 @@ def test_report_that_misses_its_deadline_has_arrived_and_counts_once() -> None:
             with guard.metered(ALICE, "t"):
                 pass
             assert given.used("t", "alice") == 5
+            recorded.assert_reported("t", times=1)
         recorded.assert_reported("t", times=2)
         assert given.used("t", "alice") == 5
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -238,6 +240,16 @@ def test_override_ends_with_an_error(guard: Guard) -> None:
     with pytest.raises(KeyError), override_entitlements({"a": True}):
         raise KeyError
     assert guard.check(ALICE, "a").source == "policy"
+
+
+def test_nothing_is_kept_of_an_override_that_has_ended(guard: Guard) -> None:
+    override = override_entitlements({"a": True})
+    with override:
+        guard.check(ALICE, "a")
+    known = weakref.ref(override)
+    del override
+    gc.collect()
+    assert known() is None
 
 
 def test_request_ends_with_the_override_that_it_began_with(guard: Guard) -> None:

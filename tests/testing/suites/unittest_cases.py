@@ -42,7 +42,9 @@ class Plain(unittest.TestCase):
     def test_skipped(self) -> None: ...
 
 
-class After(unittest.TestCase):
+class YetAnother(unittest.TestCase):
+    """Runs last: unittest takes classes in the order of their names."""
+
     def test_override_of_another_class_is_over(self) -> None:
         self.assertEqual(GUARD.check(ALICE, "never-asked").source, "policy")
 
