@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from stigg_guard.core import GuardCore
@@ -15,6 +16,8 @@ from stigg_guard.entitlements import Entitlements
 from stigg_guard.metering.outbox.base import Outbox
 from stigg_guard.metering.outbox.memory import MemoryOutbox
 from stigg_guard.metering.stores import Stores
+from stigg_guard.metering.worker import Happened, Report
+from stigg_guard.settings import Settings
 from stigg_guard.testing import world
 from stigg_guard.testing.override import Override
 
@@ -64,13 +67,18 @@ class ImmediateStores(Stores):
     """Holds and a queue in memory; what is queued is delivered there and then."""
 
     _ahead = 0.0
-    _turn: threading.RLock
     _is_delivering = False
+
+    def __init__(
+        self, settings: Settings, *, report: Callable[[], Report], happened: Happened
+    ) -> None:
+        self._turn = threading.RLock()
+        super().__init__(settings, report=report, happened=happened)
 
     def after_fork(self) -> None:
         """Begin anew in a child."""
         super().after_fork()
-        self._turn = threading.RLock()
+        self._turn, self._is_delivering = threading.RLock(), False
 
     def _open_outbox(self) -> Outbox:
         return MemoryOutbox(most=self._settings.queue_size, clock=self._now)
