@@ -145,11 +145,10 @@ class _Hooks:
 
     def _specs(self) -> tuple[ViewSpec, ...]:
         """What the request needs before its view is even called."""
-        rule = request.url_rule
-        if rule is None or not self._reaches_view():
-            return ()
         app, method, names = self._app, request.method, request.blueprints
-        rules = self._guard.settings.rules
+        rule, rules = request.url_rule, self._guard.settings.rules
+        if rule is None or not (rules or names) or not self._reaches_view():
+            return ()
         needed: tuple[ViewSpec, ...] = ()
         if rules and not is_in_exempt_blueprint(app, names):
             name = RouteName(rule.endpoint, tuple(names))
