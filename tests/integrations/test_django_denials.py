@@ -117,6 +117,14 @@ def test_numbers_are_written_for_people_and_for_browsers() -> None:
     assert '<progress max="25000" value="1999.5"' in page
 
 
+def test_page_goes_with_a_content_security_policy() -> None:
+    context = {"title": "Limit", "detail": "x"}
+    page = render_to_string("stigg_guard/402.html", {**context, "csp_nonce": "abc"})
+    assert '<style nonce="abc">' in page
+    assert "<style>" in render_to_string("stigg_guard/402.html", context)
+    assert "style=" not in page
+
+
 def test_message_is_shown_as_it_is_written(sidecar: LocalSidecar) -> None:
     view = requires_feature(DOMAIN, message="Ask <Ada> & co.")(plain)
     assert "Ask &lt;Ada&gt; &amp; co." in denied(sidecar, view).content.decode()

@@ -9,7 +9,7 @@ import pytest
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.test import AsyncClient, Client, RequestFactory
+from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 from django.utils.translation import gettext_lazy, override
 from django.views import View
 from django.views.generic import FormView, TemplateView
@@ -326,6 +326,16 @@ async def test_async_class_reports_its_usage(sidecar: LocalSidecar) -> None:
     with project({"x/": AsyncCreates.as_view()}, target=sidecar.target):
         answer = await AsyncClient().post("/x/", headers={"X-Customer": WITHIN})
     assert answer.status_code == 201
+    assert used(sidecar, WITHIN) == 4
+
+
+async def test_async_class_that_is_called_without_the_middleware_settles_itself(
+    sidecar: LocalSidecar,
+) -> None:
+    request = AsyncRequestFactory().post("/", headers={"X-Customer": WITHIN})
+    with project(target=sidecar.target):
+        found: Any = AsyncCreates.as_view()(request)
+        assert (await found).status_code == 201
     assert used(sidecar, WITHIN) == 4
 
 
