@@ -80,7 +80,10 @@ class GuardedFunction:
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GuardedCall:
         arguments: dict[str, Any] = {}
         if self.signature is not None:
-            arguments = arguments_of(self.signature, args, kwargs)
+            try:
+                arguments = arguments_of(self.signature, args, kwargs)
+            except TypeError as error:  # which does not name the function
+                raise TypeError(f"{_name(self.function)}(): {error}") from None
         scope = RequestScope(
             request=arguments,
             arguments=arguments,

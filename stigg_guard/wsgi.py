@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stigg_guard.decision import Decision
 from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.rule_settings import only_paths
 from stigg_guard.rules import Rule, matching
 from stigg_guard.settings import Settings
@@ -28,6 +29,7 @@ __all__ = [
     "Exchange",
     "StiggGuardMiddleware",
     "decision_from",
+    "entitlements_from",
     "guard_from",
     "usage_from",
 ]
@@ -191,6 +193,11 @@ def usage_from(environ: WSGIEnvironment, feature_id: str | None = None) -> Usage
     With the id of a feature, or the name of an event, it is of that alone.
     """
     return exchange_of(environ).scope.usage(feature_id or "")
+
+
+def entitlements_from(environ: WSGIEnvironment) -> LazyEntitlements:
+    """What the customer of this request has: nothing is asked before first use."""
+    return exchange_of(environ).entitlements
 
 
 def decision_from(

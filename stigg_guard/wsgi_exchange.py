@@ -12,6 +12,7 @@ from wsgiref.headers import Headers
 
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.guard import Guard
+from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.metering.body import MeteredBody, length_of
 from stigg_guard.response_start import ResponseStart, missing
 from stigg_guard.steps import RequestScope
@@ -40,8 +41,16 @@ class Exchange:
         self.guard = guard
         self.scope = scope
         self.forward = start_response
+        self._entitlements: LazyEntitlements | None = None
         self._announced: tuple[str, list[tuple[str, str]]] | None = None
         self._write: Callable[[bytes], object] | None = None
+
+    @property
+    def entitlements(self) -> LazyEntitlements:
+        """What the customer has, asked at first use, once for the whole request."""
+        if self._entitlements is None:
+            self._entitlements = LazyEntitlements(self.guard, lambda: self.scope)
+        return self._entitlements
 
     @property
     def is_announced(self) -> bool:

@@ -377,6 +377,17 @@ def test_call_with_wrong_arguments_uses_nothing(guard: Guard, bound: Subject) ->
     assert used(guard) == 6
 
 
+def test_wrong_call_is_named_where_an_option_needs_its_arguments(
+    guard: Guard, sidecar: LocalSidecar
+) -> None:
+    @guard.requires_feature(ANALYTICS, customer=lambda who: who)
+    def export(who: str) -> None: ...
+
+    with pytest.raises(TypeError, match=r"export\(\): missing .*'who'"):
+        export()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    assert not sidecar.calls
+
+
 async def test_coroutine_with_wrong_arguments_uses_nothing(
     guard: Guard, bound: Subject
 ) -> None:
@@ -503,6 +514,21 @@ def test_subject_above_a_guard_is_bound_before_it_asks(guard: Guard) -> None:
 
     create()
     assert used(guard) == 4
+
+
+def test_new_total_of_seats_is_set(guard: Guard) -> None:
+    @guard.meters_usage(
+        EDITORS, value=lambda seats: seats, update="set", customer=lambda who: who
+    )
+    def assign(who: str, seats: int) -> None: ...
+
+    assign("customer-demo-04", 5)
+    seats = guard.entitlements("customer-demo-04")[EDITORS]
+    assert (seats.current_usage, seats.usage_limit) == (5, 5)
+    with pytest.raises(AccessDenied):
+        assign("customer-demo-04", 6)
+    assign("customer-demo-04", 1)
+    assert guard.entitlements("customer-demo-04").remaining(EDITORS) == 4
 
 
 def test_raw_event_is_reported_with_dimensions_of_the_call(

@@ -443,3 +443,28 @@ def test_template_is_refused_as_there_is_nothing_to_render_it() -> None:
     for options in wanted:
         with pytest.raises(ConfigurationError, match="the template"):
             StiggGuardMiddleware(app, **options)
+
+
+def test_application_may_look_at_what_its_customer_has(
+    guard: Guard, sidecar: LocalSidecar
+) -> None:
+    asked_for: list[object] = []
+
+    def asking_customer_of(environ: WSGIEnvironment) -> str | None:
+        asked_for.append(environ)
+        return customer_of(environ)
+
+    def application(
+        environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        entitlements = stigg_guard_wsgi.entitlements_from(environ)
+        assert not sidecar.calls
+        start_response("200 OK", TEXT)
+        has = entitlements.has(DOMAIN), entitlements.has("feature-08-editors")
+        return [f"{has} {entitlements.remaining(TEMPLATES):g}".encode()]
+
+    app = StiggGuardMiddleware(application, guard=guard, customer=asking_customer_of)
+    answer = Client(app).get("/", headers={"X-Customer": WITHIN})
+    assert answer.text == "(True, False) 3"
+    assert sidecar.calls == {"GetEntitlementsStateV2": 1}
+    assert len(asked_for) == 1
