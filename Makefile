@@ -107,7 +107,7 @@ $(BENCH_READY): $(READY) requirements/bench.txt
 	@touch $(BENCH_READY)
 
 .PHONY: bench
-bench: $(BENCH_READY)  ## measure clients and guards (ARGS=--quick: two minutes)
+bench: $(BENCH_READY)  ## measure (ARGS="metering", ARGS=--quick: minutes)
 	@$(BENCH) -m bench $(ARGS)
 
 .PHONY: lock
