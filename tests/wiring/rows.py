@@ -58,8 +58,15 @@ def page() -> str:
     for path in sorted(HERE.glob("test_*.py")):
         import_module(f"tests.wiring.{path.stem}")
     return INTRODUCTION + "".join(
-        _section(name, list(rows.values())) for name, rows in _ROWS.items() if rows
+        _section(name, _in_order(rows)) for name, rows in _ROWS.items() if rows
     )
+
+
+def _in_order(rows: dict[str, Row]) -> list[Row]:
+    """Rows file by file, whichever file was imported first."""
+    return [
+        rows[name] for name in sorted(rows, key=lambda name: name.rpartition(".")[0])
+    ]
 
 
 def _section(framework: str, rows: list[Row]) -> str:
