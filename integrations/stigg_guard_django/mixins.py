@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import classonlymethod
-from django.utils.functional import Promise
 from django.views import View
 
 from stigg_guard import AccessDenied, ConfigurationError, Decision, Subject
@@ -29,6 +28,7 @@ from stigg_guard.specs import need_spec
 from stigg_guard.view import (
     CustomerResolver,
     Delivery,
+    Message,
     OnDenied,
     RequestCallable,
     ResourceResolver,
@@ -59,7 +59,7 @@ class GuardedMixin:
     on_unavailable: Policy | None = None
     fallback: Fallback | bool | None = None
     shadow: bool | None = None
-    message: str | Promise | None = None
+    message: Message | None = None
 
     request: HttpRequest
     kwargs: Any

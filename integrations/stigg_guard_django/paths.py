@@ -19,6 +19,7 @@ from stigg_guard.specs import as_need, need_spec
 from stigg_guard.view import (
     CustomerResolver,
     Delivery,
+    Message,
     OnDenied,
     RequestCallable,
     ResourceResolver,
@@ -63,7 +64,7 @@ class Guarding(TypedDict, total=False):
     on_unavailable: Policy
     fallback: Fallback | bool
     shadow: bool
-    message: str
+    message: Message
 
 
 def guarded_path(

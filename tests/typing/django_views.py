@@ -36,7 +36,7 @@ def domains(request: HttpRequest) -> JsonResponse:
     return JsonResponse({})
 
 
-@meters_usage("feature-01-templates", value=2)
+@meters_usage("feature-01-templates", value=2, message=gettext_lazy("Six are free."))
 async def create(request: HttpRequest, number: int) -> HttpResponse:
     usage_from(request).value = 1
     return HttpResponse()
@@ -120,6 +120,7 @@ urlpatterns = [
     path("domains/", domains),
     guarded_path("reports/", Reports.as_view(), {}, "reports", feature="feature-04"),
     guarded_path("all/", include("shop.urls"), requires=["feature-04", feature("x")]),
+    guarded_path("one/", domains, meters="feature-01", message=gettext_lazy("Full.")),
 ]
 assert_type(urlpatterns, list[URLPattern | URLResolver])
 
