@@ -74,7 +74,11 @@ def view_flow(
         return None
     if specs and _is_answered_at_once(specs, scope):
         return Denied(_preflight(specs[0]), HTTPStatus.OK.value)
-    if ground.exempt_when is not None and (yield from _is_exempt(scope, ground)):
+    if (
+        ground.exempt_when is not None
+        and scope.request is not None  # there is one
+        and (yield from _is_exempt(scope, ground))
+    ):
         yield Proceed(())
         return None
     decisions: list[Decision] = []

@@ -153,6 +153,56 @@ def test_enforced_meter_beside_one_in_shadow_mode_still_denies(
     assert "held" not in guard.counts
 
 
+def test_hold_store_that_is_gone_stops_nobody_in_shadow_mode(
+    sidecar: LocalSidecar,
+) -> None:
+    nowhere = {"holds": "redis://127.0.0.1:1/0", "holds_on_unavailable": "deny"}
+    enforced = guard_at(sidecar, holds_wait=0, **nowhere)
+    with pytest.raises(AccessDenied), enforced.metered(WITHIN, TEMPLATES):
+        raise AssertionError("nothing can be held")
+    guard = guard_at(sidecar, shadow=True, **nowhere)
+    with guard.metered(WITHIN, TEMPLATES):
+        pass
+    guard.close()  # it is delivered behind whatever holds the place
+    assert guard.counts["delivered"] == 1
+    entitlement = guard.check(WITHIN, TEMPLATES).entitlement
+    assert entitlement is not None
+    assert entitlement.current_usage == 4
+    guard.close()
+
+
+def test_units_over_the_limit_are_measured_by_what_was_really_used(
+    sidecar: LocalSidecar,
+) -> None:
+    guard = guard_at(sidecar, shadow=True)
+    with guard.metered(AT_LIMIT, TEMPLATES, value=10) as usage:
+        usage.value = 2
+    entitlement = guard.check(AT_LIMIT, TEMPLATES).entitlement
+    assert entitlement is not None
+    assert entitlement.current_usage == 6 + 2
+    with pytest.raises(ZeroDivisionError), guard.metered(AT_LIMIT, TEMPLATES):
+        raise ZeroDivisionError
+    again = guard.check(AT_LIMIT, TEMPLATES).entitlement
+    assert again is not None
+    assert again.current_usage == 6 + 2
+
+
+def test_guarded_function_runs_in_shadow_mode(sidecar: LocalSidecar) -> None:
+    guard = guard_at(sidecar, features={DOMAIN: {"SHADOW": True}})
+
+    @guard.requires_feature(DOMAIN, customer=lambda: AT_LIMIT)
+    def enforced_later() -> str:
+        return "ran"
+
+    @guard.requires_feature(DOMAIN, customer=lambda: AT_LIMIT, shadow=False)
+    def enforced() -> str:
+        return "ran"
+
+    assert enforced_later() == "ran"
+    with pytest.raises(AccessDenied):
+        enforced()
+
+
 def denied(name: str = DOMAIN, reason: Reason = Reason.REVOKED) -> Decision:
     return Decision(
         allowed=False, requirement=feature(name), subject=AT_LIMIT, reason=reason
