@@ -132,7 +132,8 @@ def test_two_meters_of_one_feature_are_one_denial_of_a_request(
 ) -> None:
     guard = guard_at(sidecar, shadow=True)
     scope = RequestScope(subject=AT_LIMIT, subject_is_known=True)
-    guard.admit((meter_spec(TEMPLATES), meter_spec(TEMPLATES)), scope)
+    found = guard.admit((meter_spec(TEMPLATES), meter_spec(TEMPLATES)), scope)
+    assert [decision.source for decision in found.decisions] == ["sidecar"] * 2
     guard.settle(scope, 200)
     assert guard.counts["shadow_denied"] == 1
     assert guard.counts["acknowledged"] == 2
