@@ -377,14 +377,16 @@ def test_own_exception_handler_gets_the_denial(sidecar: LocalSidecar) -> None:
         response = drf_handler(exc, context)
         if isinstance(exc, APIAccessDenied) and response is not None:
             response.data = {"error": exc.get_codes(), **exc.get_full_details()}
+            assert exc.extensions["status"] == response.status_code == 410
         return response
 
+    options = {"target": sidecar.target, "statuses": {"CUSTOMER_IS_ARCHIVED": 410}}
     with (
-        api({"": domains}, target=sidecar.target),
+        api({"": domains}, **options),
         override_settings(REST_FRAMEWORK={"EXCEPTION_HANDLER": wrapped}),
     ):
         response = client(ARCHIVED).get("/")
-    assert response.status_code == 403
+    assert response.status_code == 410
     assert response.json() == {
         "error": "CUSTOMER_IS_ARCHIVED",
         "code": "CUSTOMER_IS_ARCHIVED",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.integrations.django_site import configure
 configure()
 
 from django.core.checks import run_checks
+from django.urls import path
 from django.utils.decorators import method_decorator
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import (
@@ -31,7 +32,7 @@ from rest_framework.routers import SimpleRouter
 import stigg_guard_django
 from sidecar_client.local import LocalSidecar
 from stigg_guard import ConfigurationError
-from stigg_guard_django import drf
+from stigg_guard_django import drf, guarded_path
 from stigg_guard_django.drf import (
     GuardedViewSetMixin,
     meters,
@@ -178,6 +179,25 @@ def test_by_action(sidecar: LocalSidecar) -> None:
     view: Any = Set
     assert statuses(sidecar, view.as_view({"post": "create"}), "post") == (402, 200)
     assert used(sidecar, WITHIN) == 4
+
+
+@wiring(
+    NAME,
+    "a rule for its path, or `guarded_path`",
+    "guarded; the view's own authentication is run first",
+)
+def test_around_a_path(sidecar: LocalSidecar) -> None:
+    class Urls:
+        urlpatterns: ClassVar[list[Any]] = [
+            path("ruled/", Dispatched.as_view()),
+            guarded_path("guarded/", Dispatched.as_view(), feature=DOMAIN),
+        ]
+
+    rules = [{"path": "/ruled/", "feature": DOMAIN}]
+    with api({}, urls=Urls, target=sidecar.target, rules=rules):
+        for where in ("/ruled/", "/guarded/"):
+            assert client(AT_LIMIT).get(where).status_code == 402
+            assert client(WITHIN).get(where).status_code == 200
 
 
 @wiring(

@@ -32,6 +32,7 @@ class APIAccessDenied(AccessDenied, APIException):
 
     def __init__(self, error: AccessDenied, denial: Denial, challenge: str) -> None:
         super().__init__(error.decision, error.on_denied, error.message)
+        self.denials = error.denials
         self.status_code = denial.status
         self.detail = dict(denial.problem) if denial.status >= 400 else {}
         self.headers = {k: v for k, v in denial.headers.items() if k != "Content-Type"}
