@@ -175,6 +175,42 @@ def test_feature_is_asked_for_with_the_objects_resource(project: Any) -> None:
     assert response.json()["reason"] == "CUSTOMER_RESOURCE_NOT_FOUND"
 
 
+@pytest.mark.parametrize(
+    ("operator", "site", "owner", "status"),
+    [
+        ("or", "site-99", WITHIN, 200),
+        ("or", "site-01", "", 200),
+        ("or", "site-99", "", 403),
+        ("and", "site-01", WITHIN, 200),
+        ("and", "site-99", WITHIN, 403),
+        ("and", "site-01", "", 403),
+    ],
+)
+def test_permissions_of_objects_are_combined(
+    project: Any, operator: str, site: str, owner: str, status: int
+) -> None:
+    class IsOwner(BasePermission):
+        def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
+            return bool(obj["owner"] == request.query_params["owner"] == WITHIN)
+
+    of_site = requires(DOMAIN).of_object(lambda site: str(site["resource"]))
+    both = {"or": IsOwner | of_site, "and": IsOwner & of_site}[operator]
+
+    class Sites(APIView):
+        authentication_classes = (Tokens,)
+        permission_classes = (both,)
+
+        def get(self, request: Request) -> Response:
+            self.check_object_permissions(request, {"resource": site, "owner": WITHIN})
+            return Response("done")
+
+    with override_settings(ROOT_URLCONF=_urls({"": Sites.as_view()})):
+        response = client(WITHIN).get(f"/?owner={owner}")
+    assert response.status_code == status
+    is_of_feature = "reason" in response.json()
+    assert is_of_feature == (site == "site-99" and status == 403)
+
+
 def test_object_of_no_function_is_refused() -> None:
     with pytest.raises(TypeError, match="of_object was given 'site'"):
         requires(DOMAIN).of_object("site")  # type: ignore[arg-type]  # wrong
