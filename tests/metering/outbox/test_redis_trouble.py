@@ -17,6 +17,7 @@ import pytest
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.outbox.base import Delivered, OutboxUnavailable
 from stigg_guard.metering.outbox.redis import RedisOutbox
+from tests.metering.holds.servers import redis_sentinel
 from tests.metering.outbox.redis_worker import event, raw, usage
 from tests.redis_server import RedisServer, redis_server
 
@@ -252,15 +253,25 @@ def test_cluster_keeps_an_outbox(scheme: str) -> None:
         give_up = time.monotonic() + 20
         while node.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
             assert time.monotonic() < give_up, "the cluster does not come up"
-        outbox = RedisOutbox(f"{scheme}://127.0.0.1:{one.port}")
-        outbox.check()
-        rows = [usage("a"), usage("a"), event()]
-        outbox.put(rows)
-        claimed = outbox.claim("w", most=9, lease=60)
-        assert len(claimed) == 3
-        outbox.finish("w", [Delivered(id=row.id) for row in claimed])
-        assert outbox.status().delivered == 3
-        outbox.close()
+        keeps_and_delivers(f"{scheme}://127.0.0.1:{one.port}")
+
+
+def test_an_outbox_is_found_through_sentinels_of_which_one_is_gone() -> None:
+    with redis_server() as server, redis_sentinel(server.port, "usage") as port:
+        keeps_and_delivers(
+            f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{port}/usage/0"
+        )
+
+
+def keeps_and_delivers(url: str) -> None:
+    outbox = RedisOutbox(url)
+    outbox.check()
+    outbox.put([usage("a"), usage("a"), event()])
+    claimed = outbox.claim("w", most=9, lease=60)
+    assert len(claimed) == 3
+    outbox.finish("w", [Delivered(id=row.id) for row in claimed])
+    assert outbox.status().delivered == 3
+    outbox.close()
 
 
 def free_port() -> str:
