@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sidecar_client.local import LocalSidecar
-from stigg_guard_django import guard_exempt, guarded_path
+from stigg_guard_django import guard_exempt, guarded_path, is_staff
 from stigg_guard_django.drf import meters_usage, requires_feature
 from stigg_guard_django.routes import routes_of
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
@@ -111,3 +111,13 @@ def test_guarded_route_knows_the_apis_user(sidecar: LocalSidecar) -> None:
     assert used(sidecar, WITHIN) == 4
     assert rows["/v1/api/set/"] == (DOMAIN,)
     assert f"{TEMPLATES} (meters 1)" in rows["/v1/api/domains/"]
+
+
+def test_staff_that_only_the_api_knows_is_exempt(sidecar: LocalSidecar) -> None:
+    settings: dict[str, Any] = {"rules": RULES, "exempt_when": is_staff}
+    with api(VIEWS, target=sidecar.target, **settings):
+        assert client(AT_LIMIT).get("/api/domains/").status_code == 402
+        calls = sidecar.calls.copy()
+        assert client(f"staff:{AT_LIMIT}").get("/api/domains/").status_code == 200
+        assert client(f"staff:{AT_LIMIT}").post("/api/domains/").status_code == 201
+        assert sidecar.calls == calls

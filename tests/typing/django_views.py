@@ -19,6 +19,7 @@ from stigg_guard_django import (
     RequestEntitlements,
     RequiresFeatureMixin,
     StiggRequest,
+    decision_from,
     entitlements_from,
     guard_exempt,
     guarded_path,
@@ -39,6 +40,7 @@ def domains(request: HttpRequest) -> JsonResponse:
 @meters_usage("feature-01-templates", value=2, message=gettext_lazy("Six are free."))
 async def create(request: HttpRequest, number: int) -> HttpResponse:
     usage_from(request).value = 1
+    assert_type(decision_from(request), Decision | None)
     return HttpResponse()
 
 

@@ -21,6 +21,7 @@ from stigg_guard import (
 from stigg_guard_flask import (
     DeniedRequest,
     StiggGuard,
+    decision_from,
     entitlements_from,
     guard_blueprint,
     guard_exempt,
@@ -136,6 +137,7 @@ def what_a_request_knows() -> Response:
     assert_type(guard_from(), Guard)
     assert_type(guard_from(app), Guard)
     assert_type(usage_from("feature"), Usage)
+    assert_type(decision_from("feature"), Decision | None)
     found = entitlements_from()
     assert_type(found, LazyEntitlements)
     assert_type(found.has("feature"), bool)

@@ -17,6 +17,7 @@ from starlette.templating import Jinja2Templates
 from stigg_guard import AsyncGuard, Decision, LazyEntitlements, Usage
 from stigg_guard_starlette import (
     StiggGuardMiddleware,
+    decision_from,
     entitlements_from,
     guard_exempt,
     guard_from,
@@ -59,6 +60,7 @@ def create(request: Request) -> PlainTextResponse:
 async def looked_up(request: Request) -> PlainTextResponse:
     assert_type(guard_from(request), AsyncGuard)
     assert_type(usage_from(request), Usage)
+    assert_type(decision_from(request), Decision | None)
     entitlements = entitlements_from(request)
     assert_type(entitlements, LazyEntitlements)
     assert_type(await entitlements.ahas("feature-03-custom-domain"), bool)
