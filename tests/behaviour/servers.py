@@ -20,7 +20,12 @@ __all__ = ["hang_up_amid", "uvicorn_serving", "wsgi_serving"]
 def uvicorn_serving(app: Any) -> Generator[int]:
     """An ASGI application behind uvicorn; yields its port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        timeout_graceful_shutdown=5,
+        ws="none",  # old ones warn of what they import for it
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
