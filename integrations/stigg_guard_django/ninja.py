@@ -15,8 +15,7 @@ from typing import Any
 
 if find_spec("ninja") is None:
     raise ImportError(
-        f"{__name__} needs django-ninja, which is not installed:"
-        " pip install django-ninja"
+        f"{__name__} needs ninja, which is not installed: pip install django-ninja"
     )
 
 from django.http import HttpRequest

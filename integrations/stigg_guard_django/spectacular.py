@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if find_spec("drf_spectacular") is None:
     raise ImportError(
-        f"{__name__} needs drf-spectacular, which is not installed:"
+        f"{__name__} needs drf_spectacular, which is not installed:"
         " pip install drf-spectacular"
     )
 

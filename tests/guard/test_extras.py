@@ -20,6 +20,12 @@ importlib.util.find_spec = lambda name: None if name == {module!r} else found(na
 import {adapter}
 """
 
+INSTALLED_BY = {
+    "rest_framework": "'stigg-guard[drf]'",
+    "drf_spectacular": "drf-spectacular",
+    "ninja": "django-ninja",
+}
+
 
 @pytest.mark.parametrize(
     ("module", "adapter"),
@@ -29,11 +35,15 @@ import {adapter}
         ("flask", "stigg_guard_flask"),
         ("starlette", "stigg_guard_starlette"),
         ("fastapi", "stigg_guard_starlette.fastapi"),
+        ("rest_framework", "stigg_guard_django.drf"),
+        ("drf_spectacular", "stigg_guard_django.spectacular"),
+        ("ninja", "stigg_guard_django.ninja"),
     ],
 )
 def test_adapter_without_its_framework_says_what_to_install(
     module: str, adapter: str
 ) -> None:
+    line = INSTALLED_BY.get(module, f"'stigg-guard[{module}]'")
     program = WITHOUT.format(module=module, adapter=adapter)
     ended = subprocess.run(
         [sys.executable, "-c", program],
@@ -45,5 +55,5 @@ def test_adapter_without_its_framework_says_what_to_install(
     assert ended.returncode == 1
     assert ended.stderr.rstrip().endswith(
         f"ImportError: {adapter} needs {module}, which is not installed:"
-        f" pip install 'stigg-guard[{module}]'"
+        f" pip install {line}"
     )
