@@ -22,7 +22,13 @@ from rest_framework.views import APIView
 from sidecar_client.local import LocalSidecar
 from stigg_guard import ConfigurationError
 from stigg_guard_django import decision_from, is_staff
-from stigg_guard_django.drf import RequiresFeature, exception_handler, meters, requires
+from stigg_guard_django.drf import (
+    APIAccessDenied,
+    RequiresFeature,
+    exception_handler,
+    meters,
+    requires,
+)
 from tests.behaviour.routes import ANALYTICS, AT_LIMIT, DOMAIN, FILE_SIZE, WITHIN
 from tests.integrations.drf_site import Tokens, api, client
 
@@ -123,6 +129,18 @@ def test_other_permissions_keep_their_words(project: Any) -> None:
     assert response.status_code == 403
     assert response.json() == {"detail": "Only on weekdays."}
     assert response.data["detail"].code == "weekday"
+
+
+def test_permission_can_be_asked_without_a_view(project: Any) -> None:
+    for token, is_allowed in ((WITHIN, True), (AT_LIMIT, False)):
+        headers = {"authorization": f"Token {token}"}
+        request = Request(APIRequestFactory().get("/", headers=headers))
+        request.authenticators = [Tokens()]
+        permission: Any = requires(DOMAIN)()
+        assert permission.has_permission(request, None) is is_allowed
+        if not is_allowed:
+            with pytest.raises(APIAccessDenied):
+                _ = permission.message
 
 
 def test_negation_is_refused_and_says_why() -> None:

@@ -20,8 +20,10 @@ from rest_framework.permissions import IsAdminUser, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
+from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
+from sidecar_client.local import LocalSidecar
 from stigg_guard import guard_exempt
 from stigg_guard_django.drf import (
     GuardedViewSetMixin,
@@ -32,8 +34,8 @@ from stigg_guard_django.drf import (
     requires_feature,
 )
 from stigg_guard_django.routes import routes_of
-from tests.behaviour.routes import ANALYTICS, DOMAIN, TEMPLATES
-from tests.integrations.drf_site import api
+from tests.behaviour.routes import ANALYTICS, AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
+from tests.integrations.drf_site import Api, Tokens, api
 
 T = TypeVar("T")
 
@@ -216,6 +218,28 @@ def test_problem_json_is_documented_with_our_handler() -> None:
     responses = found["paths"]["/api/things/"]["post"]["responses"]
     assert list(responses["402"]["content"]) == ["application/problem+json"]
     assert list(responses["201"]["content"]) == ["application/json"]
+
+
+@pytest.mark.parametrize(("token", "is_shown"), [(WITHIN, True), (AT_LIMIT, False)])
+def test_document_for_one_customer_shows_what_it_may(
+    sidecar: LocalSidecar, token: str, is_shown: bool
+) -> None:
+    class View(Api):
+        permission_classes = (requires(DOMAIN),)
+        serializer_class = Thing
+
+        def get(self, request: Request) -> Response:
+            return Response()
+
+    headers = {"authorization": f"Token {token}"}
+    request = Request(APIRequestFactory().get("/", headers=headers))
+    request.authenticators = [Tokens()]
+    with override_settings(REST_FRAMEWORK={"DEFAULT_SCHEMA_CLASS": SCHEMA}):
+        patterns = [path("view/", View.as_view())]
+        with api({"view/": View.as_view()}, target=sidecar.target):
+            generator: Any = SchemaGenerator
+            found = generator(patterns=patterns).get_schema(request, public=False)
+    assert ("/view/" in found["paths"]) is is_shown
 
 
 def test_routes_tell_where_each_need_stands() -> None:

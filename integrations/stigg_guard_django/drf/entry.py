@@ -33,8 +33,9 @@ def visit_in_api(request: Request) -> Visit:
 def admit(request: Request, view: Any, spec: ViewSpec) -> None:
     """Let the request go on, or raise `AccessDenied`."""
     project_guards().sync.admit((spec,), visit_in_api(request))
-    # The view lives for this request only; a cache around it is not to keep this.
-    view.finalize_response = partial(_finalized, view.finalize_response)
+    if hasattr(view, "finalize_response"):
+        # It lives for this request only; a cache around it is not to keep this.
+        view.finalize_response = partial(_finalized, view.finalize_response)
 
 
 def _finalized(finalize: Any, *args: Any, **kwargs: Any) -> Any:
