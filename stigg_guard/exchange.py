@@ -16,7 +16,7 @@ from stigg_guard.errors import AccessDenied, ConfigurationError
 from stigg_guard.guard import AsyncGuard
 from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.metering.body import length_of
-from stigg_guard.response_start import ResponseStart
+from stigg_guard.response_start import ResponseStart, completed
 from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
 
@@ -130,13 +130,13 @@ class Exchange:
             wanted.pop("Cache-Control", None)
         if not wanted:
             return message
-        own: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
-        present = {name.lower() for name, _ in own}
-        for name, value in wanted.items():
-            encoded = name.lower().encode("latin-1")
-            if encoded not in present:
-                own.append((encoded, value.encode("latin-1")))
-        return {**message, "headers": own}
+        raw: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
+        own = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in raw]
+        headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in completed(wanted, own)
+        ]
+        return {**message, "headers": headers}
 
     def forget(self) -> None:
         """Let go of the request, which holds this: no cycle."""

@@ -5,9 +5,10 @@ Users' functions get it as `response`, and its headers are completed here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from wsgiref.headers import Headers
 
 
@@ -31,9 +32,37 @@ class ResponseStart:
         return cls(status_code=int(status[:3]), headers=Headers([*headers]))
 
 
-def missing(wanted: Mapping[str, str], present: Iterable[str]) -> list[tuple[str, str]]:
-    """The headers that a response does not have yet; its own are never replaced."""
-    names = {name.lower() for name in present}
+_FOR_WHOM: Final = re.compile(r"\b(public|private|no-store|s-maxage)\b", re.IGNORECASE)
+
+
+def missing(
+    wanted: Mapping[str, str], own: Iterable[tuple[str, str]]
+) -> dict[str, str]:
+    """The headers to set on a response that lacks them; its own are kept as they are.
+
+    But for a `Cache-Control` that does not say for whom the response is good, such as
+    `max-age=60`: it is completed.
+    """
+    said = {name.lower(): value for name, value in own}
+    found = {name: value for name, value in wanted.items() if name.lower() not in said}
+    caching = said.get("cache-control", "private")
+    if wanted.get("Cache-Control") == "private" and not tells_for_whom(caching):
+        found["Cache-Control"] = f"{caching}, private"
+    return found
+
+
+def completed(
+    wanted: Mapping[str, str], own: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """The headers of a response with those that it lacks."""
+    added = missing(wanted, own)
+    replaced = {name.lower() for name in added}
     return [
-        (name, value) for name, value in wanted.items() if name.lower() not in names
+        *(pair for pair in own if pair[0].lower() not in replaced),
+        *added.items(),
     ]
+
+
+def tells_for_whom(cache_control: str) -> bool:
+    """Whether it says if shared caches may keep the response."""
+    return _FOR_WHOM.search(cache_control) is not None

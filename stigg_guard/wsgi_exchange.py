@@ -14,7 +14,7 @@ from stigg_guard.errors import ConfigurationError
 from stigg_guard.guard import Guard
 from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.metering.body import MeteredBody, length_of
-from stigg_guard.response_start import ResponseStart, missing
+from stigg_guard.response_start import ResponseStart, completed
 from stigg_guard.steps import RequestScope
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ class Exchange:
     ) -> Callable[[bytes], object]:
         """Tell the server, with the headers that the response lacks."""
         wanted = self.guard.headers(self.scope)
-        added = missing(wanted, (name for name, _ in headers)) if wanted else []
-        return self.forward(status, [*headers, *added], exc_info)
+        headers = completed(wanted, headers) if wanted else headers
+        return self.forward(status, headers, exc_info)
 
     def counted(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
         """The body; it is counted on its way, if it is what is measured."""

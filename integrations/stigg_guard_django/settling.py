@@ -5,8 +5,7 @@ What it began with lives in `views` and `middleware`.
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from django.db import connections
 from django.http import HttpRequest, StreamingHttpResponse
@@ -14,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control
 
 from stigg_guard import AsyncGuard, Guard
-from stigg_guard.response_start import missing
+from stigg_guard.response_start import missing, tells_for_whom
 from stigg_guard_django.bodies import count_while_sent
 from stigg_guard_django.signals import atell, tell
 from stigg_guard_django.visit import Visit, leave
@@ -74,11 +73,8 @@ def keep_private(guard: Guard | AsyncGuard, response: object) -> None:
         return
     response.headers.setdefault("Cache-Control", wanted)
     said = response.headers["Cache-Control"]
-    if wanted == "private" and not _FOR_WHOM.search(said):
+    if wanted == "private" and not tells_for_whom(said):
         patch_cache_control(response, private=True)
-
-
-_FOR_WHOM: Final = re.compile(r"\b(public|private|no-store|s-maxage)\b", re.IGNORECASE)
 
 
 def _report(guard: Guard, visit: Visit, status: int | None, response: Any) -> None:
@@ -106,7 +102,7 @@ def _leave(guard: Guard, request: HttpRequest, visit: Visit, response: Any) -> N
     """End the visit, or let it last as long as the body is made."""
     if isinstance(response, HttpResponseBase):
         wanted = guard.headers(visit)
-        for name, value in missing(wanted, response.headers.keys()):
+        for name, value in missing(wanted, response.headers.items()).items():
             response.headers[name] = value
         if visit.is_guarded:
             keep_private(guard, response)

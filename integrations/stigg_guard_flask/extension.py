@@ -194,7 +194,7 @@ class _Hooks:
         if scope.streams:
             measure_body(self._guard, scope, response)
         wanted = self._guard.headers(scope)
-        response.headers.extend(missing(wanted, response.headers.keys()))
+        response.headers.update(missing(wanted, response.headers.items()))
         shadows = {d.requirement.name: d for d in scope.decisions if d.is_shadow}
         for decision in shadows.values():
             signals.tell_of_shadow(self._app, decision)

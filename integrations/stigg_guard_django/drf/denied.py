@@ -99,7 +99,7 @@ def _handled(handle: Any, request: Request, found: APIAccessDenied, exc: Any) ->
         return response
     visit_of(_http(request)).decisions.append(found.decision)
     response = handle(exc)
-    for name, value in missing(found.headers, response.headers.keys()):
+    for name, value in missing(found.headers, response.headers.items()).items():
         response.headers[name] = value
     return response
 

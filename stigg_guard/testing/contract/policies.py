@@ -273,6 +273,14 @@ def test_cache_control_of_the_view_is_left_alone(client: BehaviourClient) -> Non
     assert response.headers["cache-control"] == "public,max-age=60"
 
 
+def test_cache_control_of_the_view_that_names_no_one_is_made_private(
+    client: BehaviourClient,
+) -> None:
+    response = client.get("/domain?cache=max-age=60", WITHIN)
+    said = response.headers["cache-control"].split(",")
+    assert {word.strip() for word in said} == {"max-age=60", "private"}
+
+
 @pytest.mark.parametrize(
     ("setting", "header"), [(None, None), ("no-store", "no-store")]
 )
