@@ -21,7 +21,8 @@ from stigg_guard.steps import RequestScope
 from stigg_guard.view import ViewSpec
 
 GUARD = web.AppKey("stigg_guard", AsyncGuard)
-SCOPE = web.RequestKey("stigg_guard", RequestScope)
+_request_key: Any = getattr(web, "RequestKey", None)  # there since aiohttp 3.14
+SCOPE: Any = "stigg_guard" if _request_key is None else _request_key("scope", object)
 
 
 class StiggGuard:
@@ -141,7 +142,8 @@ def guard_from(request: web.Request) -> AsyncGuard:
 
 def usage_from(request: web.Request, feature_id: str | None = None) -> Usage:
     """What this request uses; set its `value` to report that."""
-    return request[SCOPE].usage(feature_id or "")
+    scope: RequestScope = request[SCOPE]
+    return scope.usage(feature_id or "")
 
 
 def wrap(
