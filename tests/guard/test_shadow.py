@@ -21,6 +21,7 @@ from stigg_guard.requirement import AnyOf
 from stigg_guard.shadow import SECONDS_BETWEEN, ShadowLog
 from stigg_guard.specs import feature_spec, meter_spec
 from stigg_guard.steps import RequestScope
+from tests.redis_server import redis_server
 
 TEMPLATES = "feature-01-templates"
 DOMAIN = "feature-03-custom-domain"
@@ -108,6 +109,18 @@ def test_units_let_through_count_against_others(sidecar: LocalSidecar) -> None:
     guard.settle(scope, None)
     with guard.metered(WITHIN, TEMPLATES):
         pass
+
+
+def test_redis_holds_units_over_the_limit_too(sidecar: LocalSidecar) -> None:
+    with redis_server() as server:
+        guard = guard_at(sidecar, holds=server.url, holds_wait=0)
+        scope = RequestScope(subject=WITHIN, subject_is_known=True)
+        guard.admit((meter_spec(TEMPLATES, value=9, shadow=True),), scope)
+        with pytest.raises(AccessDenied), guard.metered(WITHIN, TEMPLATES):
+            raise AssertionError("there is no room")
+        guard.settle(scope, 200)
+        assert guard.counts["acknowledged"] == 1
+        guard.close()
 
 
 def test_refused_hold_is_a_shadow_denial_that_the_view_sees(
