@@ -242,6 +242,22 @@ def test_override_ends_with_an_error(guard: Guard) -> None:
     assert guard.check(ALICE, "a").source == "policy"
 
 
+def test_shadow_mode_and_the_switch_of_the_settings_still_hold() -> None:
+    with override_entitlements({"a": False}):
+        shadow = Guard(target=NOWHERE, shadow=True).check(ALICE, "a")
+        off = Guard(target=NOWHERE, enabled=False).check(ALICE, "a")
+    assert (shadow.allowed, shadow.is_shadow) == (False, True)
+    assert off.allowed
+
+
+def test_settings_of_features_still_hold() -> None:
+    features = {"a": {"STATUS": 404, "MESSAGE": "There is no such thing."}}
+    guard = Guard(target=NOWHERE, features=features)
+    with override_entitlements({"a": False}):
+        denial = guard.denials.denial(guard.check(ALICE, "a"))
+    assert denial.status == 404
+
+
 def test_nothing_is_kept_of_an_override_that_has_ended(guard: Guard) -> None:
     override = override_entitlements({"a": True})
     with override:
