@@ -81,7 +81,7 @@ class StiggGuard:
         status = response.status
         await self.guard.settle(scope, status, response=response, is_streamed=True)
         wanted = self.guard.headers(scope)
-        response.headers.update(missing(wanted, response.headers))
+        response.headers.update(missing(wanted, response.headers.items()))
         if not scope.streams:
             return
         if isinstance(response, web.Response):
