@@ -6,7 +6,7 @@ Sources: htmx's reference of request and response headers.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from flask import request
 
@@ -20,6 +20,8 @@ _WHOLE: Final = {
 
 _PATH: Final = "/!$&()*+,:;=@~"
 """What a path may contain as it is; quotes are not among it, whatever shows it."""
+
+_QUERY: Final = f"{_PATH}%?"
 
 
 def is_htmx() -> bool:
@@ -39,11 +41,23 @@ def way_back() -> str | None:
     htmx asks for parts of a page, and says which page in a header; that is believed
     where it is of this site. Nobody comes back to a POST.
     """
-    page = urlsplit(request.headers.get("HX-Current-URL", "")) if is_htmx() else None
+    page = _current_page() if is_htmx() else None
     if page is not None and page.netloc == request.host:
-        return urlunsplit(("", "", page.path or "/", page.query, ""))
+        return _within_site(quote(page.path or "/", safe=f"{_PATH}%"), page.query)
     if request.method not in ("GET", "HEAD"):
         return None
     path = quote(request.script_root + request.path, safe=_PATH)
-    query = request.query_string.decode("ascii", "replace")
-    return f"{path}?{query}" if query else path
+    return _within_site(path, request.query_string.decode("ascii", "replace"))
+
+
+def _current_page() -> SplitResult | None:
+    try:
+        return urlsplit(request.headers.get("HX-Current-URL", ""))
+    except ValueError:  # anybody may write anything there
+        return None
+
+
+def _within_site(path: str, query: str) -> str:
+    if path.startswith("//"):  # it would lead to another site
+        path = f"/%2F{path[2:]}"
+    return f"{path}?{quote(query, safe=_QUERY)}" if query else path

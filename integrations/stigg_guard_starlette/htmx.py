@@ -6,7 +6,7 @@ Sources: htmx's reference of request and response headers.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import Request
 
@@ -36,12 +36,20 @@ def way_back(request: Request) -> str | None:
     htmx asks for parts of a page, and says which page in a header; that is believed
     where it is of this site. Nobody comes back to a POST.
     """
-    page = urlsplit(request.headers.get("HX-Current-URL", ""))
-    if is_htmx(request) and page.netloc and page.netloc == request.url.netloc:
+    page = _current_page(request) if is_htmx(request) else None
+    if page is not None and page.netloc == request.url.netloc:
         return _path(page.path, page.query)
     if request.method not in ("GET", "HEAD"):
         return None
     return _path(request.url.path, request.url.query)
+
+
+def _current_page(request: Request) -> SplitResult | None:
+    try:
+        page = urlsplit(request.headers.get("HX-Current-URL", ""))
+    except ValueError:  # anybody may write anything there
+        return None
+    return page if page.netloc else None
 
 
 def _path(path: str, query: str) -> str:

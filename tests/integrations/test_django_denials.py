@@ -323,6 +323,7 @@ def test_htmx_is_told_to_go_elsewhere(
         ("https://evil.example/list/", "/x/"),
         ("//evil.example/list/", "/x/"),
         ("javascript:alert(1)", "/x/"),
+        ("http://[evil.example/", "/x/"),
         ("", "/x/"),
     ],
 )

@@ -329,7 +329,10 @@ def test_htmx_is_told_by_its_own_header_where_to_go(sidecar: LocalSidecar) -> No
     [
         ("http://localhost/shop/?page=2", "/shop/%3Fpage%3D2"),
         ("http://localhost", "/"),
+        ("http://localhost//evil.example/", "/%252Fevil.example/"),
+        ('http://localhost/">?">', "/%2522%253E%3F%2522%253E"),
         ("http://elsewhere.example/shop/", "/part"),
+        ("http://[evil.example/", "/part"),
         ("", "/part"),
     ],
 )

@@ -167,6 +167,7 @@ def test_htmx_is_told_by_its_own_header_where_to_go(sidecar: LocalSidecar) -> No
         ("http://testserver//evil.example", "/%252Fevil.example"),
         ("https://evil.example/list", None),
         ("/list", None),
+        ("http://[evil.example/list", None),
     ],
 )
 def test_person_comes_back_to_the_page_that_htmx_asked_from(
