@@ -144,7 +144,8 @@ def enabled(value: Any) -> Any:
     if isinstance(value, bool):
         return value
     cure = 'use True, False, or a function of nothing, such as "flags.is_guarded"'
-    if value is None or (isinstance(value, str) and "." not in value):
+    is_path = isinstance(value, str) and "." in value
+    if not is_path and not callable(value):
         raise Wrong(cure)
     found = function(value)
     if iscoroutinefunction(found):

@@ -93,7 +93,7 @@ def test_function_that_fails_changes_nothing_and_is_logged_once(
     [
         ("maybe", 'ENABLED"] is "maybe"; use True, False, or a function'),
         (None, 'ENABLED"] is None; use True, False, or a function'),
-        (1, 'ENABLED"] is 1; use a function or its dotted path'),
+        (1, 'ENABLED"] is 1; use True, False, or a function'),
         (f"{__name__}.nothing", f'"{__name__}" has no "nothing"'),
         (f"{__name__}.is_on_later", "is not awaited"),
     ],
