@@ -135,15 +135,16 @@ class BaseGuard(FunctionDecorators):
     def headers(self, scope: RequestScope) -> dict[str, str]:
         """What a response is to have, unless it says so itself.
 
-        It tells of its limits, if RATE_LIMIT_HEADERS is set, and that of a guarded view
-        is not for shared caches, as CACHE_CONTROL says.
+        It tells of its limits, if RATE_LIMIT_HEADERS is set, and that of a view that is
+        guarded, or looked at entitlements, is not for shared caches: CACHE_CONTROL.
         """
         settings = self._core.settings
         found: dict[str, str] = {}
         if settings.rate_limit_headers is not None:
             names = settings.rate_limit_headers
             found = rate_limit_headers(names, scope.decisions, scope.measurements)
-        if settings.cache_control is not None and (scope.is_guarded or scope.decisions):
+        is_personal = scope.is_personal or scope.decisions
+        if settings.cache_control is not None and is_personal:
             found["Cache-Control"] = settings.cache_control
         return found
 
@@ -212,7 +213,7 @@ class BaseGuard(FunctionDecorators):
         return decision
 
     def _admitted(self, outcome: object, flow: Flow, scope: RequestScope) -> Admission:
-        scope.is_guarded = True
+        scope.is_personal = True
         if isinstance(outcome, Denied):
             raise self._refusal(outcome)
         assert isinstance(outcome, Proceed)

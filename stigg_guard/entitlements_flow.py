@@ -43,6 +43,7 @@ def request_entitlements_flow(
     scope: RequestScope, ground: Ground
 ) -> Generator[Step, Any, Entitlements]:
     """Those of a request's customer: asked once, and again after usage was reported."""
+    scope.is_personal = True
     subject = yield from request_subject_flow(scope, ground)
     if subject is None:
         return OFF if ground.bypasses() else NO_CUSTOMER

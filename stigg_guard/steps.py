@@ -324,7 +324,8 @@ class RequestScope:
     `request` is what the user's functions are called with, `arguments` and `result`
     what the view was called with and returned. `customer` stands in for the guard's
     resolver. `decisions` and `measurements` are what was decided and used so far.
-    `core` is the ground that its last conversation began on.
+    `is_personal` says that the response depends on who asks. `core` is the ground that
+    its last conversation began on.
     """
 
     request: object = None
@@ -338,7 +339,7 @@ class RequestScope:
     admissions: list[Admission] = field(default_factory=list[Admission])
     decisions: list[Decision] = field(default_factory=list[Decision])
     measurements: list[Measurement] = field(default_factory=list[Measurement])
-    is_guarded: bool = False
+    is_personal: bool = False
     is_exempt: bool | None = None
     streams: list[tuple[Admission, Stream]] = field(
         default_factory=list[tuple[Admission, Stream]]

@@ -67,9 +67,19 @@ def _of(request: HttpRequest) -> RequestEntitlements:
         request = kept()
         if request is None:
             raise RuntimeError("these entitlements are of a request that is over")
+        _keep_uncached(request)
         return visit_of(request)
 
     return RequestEntitlements(project_guards().for_async_view(request), scope)
+
+
+def _keep_uncached(request: HttpRequest) -> None:
+    """Have Django's own caches not keep a page that shows what its customer has.
+
+    `cache_page` sees the response before the middleware marks it as private.
+    """
+    if project_guards().sync.settings.cache_control is not None:
+        request.__dict__["_cache_update_cache"] = False
 
 
 def _in_a_thread(ask: Any) -> Entitlements:

@@ -104,7 +104,7 @@ def _leave(guard: Guard, request: HttpRequest, visit: Visit, response: Any) -> N
         wanted = guard.headers(visit)
         for name, value in missing(wanted, response.headers.items()).items():
             response.headers[name] = value
-        if visit.is_guarded:
+        if visit.is_personal:
             keep_private(guard, response)
     if not visit.streams:
         leave(request)

@@ -9,14 +9,24 @@ from typing import Any
 
 import httpx
 import pytest
+from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.template import Context, RequestContext, Template, TemplateSyntaxError
+from django.template import (
+    Context,
+    RequestContext,
+    Template,
+    TemplateSyntaxError,
+    engines,
+)
 from django.template.backends.jinja2 import Jinja2
+from django.template.response import SimpleTemplateResponse
 from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.utils.asyncio import async_unsafe
+from django.utils.functional import SimpleLazyObject
+from django.views.decorators.cache import cache_page
 
 from sidecar_client.local import LocalSidecar
 from stigg_guard import Subject
@@ -30,12 +40,13 @@ from stigg_guard_django import (
 from stigg_guard_django.context_processors import stigg
 from tests.behaviour.routes import ANALYTICS, AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.servers import uvicorn_serving
-from tests.integrations.django_site import configure, customer_of, project
+from tests.integrations.django_site import GUARD, configure, customer_of, project
 
 configure()
 
 FILE_SIZE = "feature-06-max-file-size"
 UNLIMITED = "customer-demo-04"
+WHO = (WITHIN, AT_LIMIT)
 
 
 @pytest.fixture(autouse=True)
@@ -229,6 +240,12 @@ def remaining(request: StiggRequest) -> HttpResponse:
     return HttpResponse(f"{request.stigg.remaining(TEMPLATES):g}")
 
 
+def shown_later(request: StiggRequest) -> SimpleTemplateResponse:
+    template: Any = engines["django"].from_string("{{ stigg|floatformat }}")
+    left = SimpleLazyObject(lambda: entitlements_from(request).remaining(TEMPLATES))
+    return SimpleTemplateResponse(template, {"stigg": left})
+
+
 async def aremaining(request: StiggRequest) -> HttpResponse:
     if not await request.stigg.ahas(DOMAIN):
         return HttpResponse("none", status=403)
@@ -239,6 +256,26 @@ def test_view_asks_its_request(sidecar: LocalSidecar) -> None:
     with project({"x/": remaining}, target=sidecar.target):
         client = Client(headers={"X-Customer": WITHIN})
         assert client.get("/x/").content == b"3"
+
+
+@pytest.mark.parametrize(
+    ("view", "around"),
+    [
+        (remaining, ["django.middleware.cache.UpdateCacheMiddleware"]),
+        (cache_page(60)(remaining), []),
+        (cache_page(60)(shown_later), []),
+    ],
+)
+def test_cache_keeps_no_page_that_shows_what_a_customer_has(
+    view: Any, around: list[str], sidecar: LocalSidecar
+) -> None:
+    cache.clear()
+    fetch = ["django.middleware.cache.FetchFromCacheMiddleware"] if around else []
+    middleware = [*around, GUARD, *fetch]
+    with project({"x/": view}, middleware=middleware, target=sidecar.target):
+        pages = [Client(headers={"X-Customer": name}).get("/x/") for name in WHO]
+    assert [page.content for page in pages] == [b"3", b"0"]
+    assert "private" in pages[0].headers["Cache-Control"]
 
 
 async def test_async_view_asks_its_request(sidecar: LocalSidecar) -> None:

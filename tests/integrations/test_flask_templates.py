@@ -85,6 +85,13 @@ def test_macro_of_an_imported_template_may_ask(app: Flask) -> None:
     assert ask(app).text == "yes"
 
 
+def test_shared_caches_keep_no_page_that_shows_what_a_customer_has(app: Flask) -> None:
+    app.add_url_rule("/", "page", page)
+    app.add_url_rule("/plain", "plain", lambda: render_template_string("plain"))
+    assert ask(app).headers["Cache-Control"] == "private"
+    assert "Cache-Control" not in ask(app, "/plain").headers
+
+
 def test_view_asks_what_its_customer_has(app: Flask, sidecar: LocalSidecar) -> None:
     @app.get("/")
     def view() -> ResponseReturnValue:

@@ -110,6 +110,23 @@ def test_template_asks_what_the_customer_has(sidecar: LocalSidecar) -> None:
         assert client.get("/").text == "buy"
 
 
+def test_shared_caches_keep_nothing_that_depends_on_what_a_customer_has(
+    sidecar: LocalSidecar,
+) -> None:
+    def unasked(request: Request) -> Response:
+        entitlements_from(request)
+        return Response()
+
+    routes = [Route("/", looked_up), Route("/unasked", unasked)]
+    with client_of(sidecar, *routes) as client:
+        for headers in (AS_WITHIN, {}):
+            answer = client.get("/", headers=headers)
+            assert answer.headers["cache-control"] == "private"
+        assert "cache-control" not in client.get("/unasked", headers=AS_WITHIN).headers
+    with client_of(sidecar, *routes, cache_control=None) as client:
+        assert "cache-control" not in client.get("/", headers=AS_WITHIN).headers
+
+
 async def has_domain(
     entitlements: Annotated[LazyEntitlements, Depends(entitlements_from)],
 ) -> bool:
