@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -130,11 +131,13 @@ def worker() -> Generator[None]:
             nothing.delay()
 
     waking = threading.Thread(target=wake)
+    level = logging.root.level
     with start_worker(app, perform_ping_check=False, loglevel="CRITICAL"):
         yield
         waking.start()
     ended.set()
     waking.join()
+    logging.root.setLevel(level)  # a worker takes it for its own
 
 
 @pytest.fixture(scope="module", autouse=True)
