@@ -5,8 +5,6 @@ The adapters are `stigg_guard_django`, `stigg_guard_flask` and `stigg_guard_star
 
 from __future__ import annotations
 
-import logging
-
 from stigg_guard.bound_subject import current_subject, subject
 from stigg_guard.decision import Decision, Entitlement, Reason
 from stigg_guard.decorators import guard_exempt, specs_of
@@ -68,5 +66,3 @@ __all__ = [
     "specs_of",
     "subject",
 ]
-
-logging.getLogger("stigg_guard").addHandler(logging.NullHandler())

@@ -6,7 +6,6 @@ waits for a signal.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 
@@ -14,7 +13,6 @@ from stigg_guard import Guard, Subject
 
 
 def main() -> None:
-    logging.basicConfig()
     target, count = sys.argv[1], int(sys.argv[2])
     guard = Guard(target=target, timeout=5, write_timeout=5, drain_timeout=2)
     for _ in range(count):
