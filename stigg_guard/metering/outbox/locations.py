@@ -93,7 +93,8 @@ def _made(name: str, location: str, options: dict[str, Any]) -> Outbox:
         raise ConfigurationError(
             f"The outbox {location!r} cannot be imported: {error}; {CURE}"
         ) from error
-    outbox = factory(**options)
+    is_other = isinstance(factory, type) and not issubclass(factory, Outbox)
+    outbox = factory if is_other else factory(**options)
     if not isinstance(outbox, Outbox):
         raise ConfigurationError(
             f"The outbox {location!r} is {outbox!r}; name a subclass of"

@@ -123,9 +123,10 @@ def test_class_that_cannot_be_imported_is_named(location: str) -> None:
     assert f"The outbox {location!r} cannot be imported: " in str(caught.value)
 
 
-def test_class_that_is_no_outbox_is_refused() -> None:
+@pytest.mark.parametrize("location", ["collections.Counter", "logging.Logger"])
+def test_class_that_is_no_outbox_is_refused(location: str) -> None:
     with pytest.raises(ConfigurationError, match="name a subclass of"):
-        open_outbox("collections.Counter")
+        open_outbox(location)
 
 
 def test_store_that_is_not_asked_for_is_not_imported() -> None:
