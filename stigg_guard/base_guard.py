@@ -99,6 +99,8 @@ class BaseGuard(FunctionDecorators):
     def on(self, outcome: OutcomeName, hook: Hook) -> None:
         """Have `hook` told of an outcome of metering, such as "parked"."""
         check_choice("outcome", outcome, OUTCOMES)
+        if not callable(hook):
+            raise ValueError(f'the hook for "{outcome}" is {hook!r}; use a function.')
         hooks = self._core.hooks
         hooks[outcome] = (*hooks.get(outcome, ()), hook)
 

@@ -14,6 +14,7 @@ from stigg_guard.requirement import (
     Dimension,
     Requirement,
     Update,
+    can_be_sent,
     check_change,
     check_units,
 )
@@ -65,6 +66,10 @@ def _measurement(
     need = spec.need
     assert isinstance(need, Requirement)
     assert need.metering is not None
+    _check_subject(subject)
+    names = (subject.customer_id, subject.resource_id)
+    for name in (*names, need.feature_id, need.metering.event):
+        _check_name(name)
     return Measurement(
         subject=subject,
         feature_id=need.feature_id,
@@ -76,3 +81,17 @@ def _measurement(
             now_utc() if timestamp is None else as_moment("timestamp", timestamp)
         ),
     )
+
+
+def _check_subject(subject: object) -> None:
+    if not isinstance(subject, Subject):
+        raise ValueError(
+            f"subject is {subject!r}; say who used it, such as"
+            ' Subject("customer-demo-01").'
+        )
+
+
+def _check_name(name: str | None) -> None:
+    """A store and the wire would each fail in its own way."""
+    if name is not None and not can_be_sent(name):
+        raise ValueError(f"{name!r} cannot be sent; use text that is valid UTF-8.")

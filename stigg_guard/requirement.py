@@ -190,12 +190,13 @@ def as_dimensions(
     if not isinstance(dimensions, Mapping):
         raise ValueError(f"dimensions is {dimensions!r}; give a mapping of names.")
     for name, value in dimensions.items():
-        if not isinstance(name, str) or not isinstance(value, str | int | float | bool):
+        is_name = isinstance(name, str) and name
+        if not is_name or not isinstance(value, str | int | float | bool):
             raise ValueError(
                 f"dimension {name!r} is {value!r}; use a string name with a string,"
                 " number or boolean."
             )
-        if not _can_be_sent(name) or not _can_be_sent(value):
+        if not can_be_sent(name) or not can_be_sent(value):
             raise ValueError(
                 f"dimension {name!r} cannot be sent; use finite numbers and text that"
                 " is valid UTF-8."
@@ -203,7 +204,8 @@ def as_dimensions(
     return tuple(dimensions.items())
 
 
-def _can_be_sent(value: Dimension) -> bool:
+def can_be_sent(value: Dimension) -> bool:
+    """Whether the wire takes it: finite numbers, and text that is valid UTF-8."""
     if not isinstance(value, str):
         return is_finite(value)
     try:

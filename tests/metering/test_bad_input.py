@@ -63,6 +63,34 @@ def test_an_event_has_a_name(guard: Guard, name: Any) -> None:
         guard.report_event(CUSTOMER, name)
 
 
+@pytest.mark.parametrize("wrong", ["customer-1", None, 7])
+def test_usage_is_somebodys(guard: Guard, sidecar: CountingSidecar, wrong: Any) -> None:
+    with pytest.raises(ValueError, match="subject is"):
+        guard.report(wrong, FEATURE)
+    with pytest.raises(ValueError, match="subject is"):
+        guard.report_event(wrong, "sent")
+    assert not sidecar.calls
+
+
+def test_names_that_cannot_be_sent_are_refused(guard: Guard) -> None:
+    half = "\ud83d"  # of an emoji, as JSON can carry it
+    with pytest.raises(ValueError, match="valid UTF-8"):
+        guard.report(Subject(half), FEATURE)
+    with pytest.raises(ValueError, match="valid UTF-8"):
+        guard.report(Subject("customer-1", half), FEATURE)
+    with pytest.raises(ValueError, match="valid UTF-8"):
+        guard.report(CUSTOMER, half)
+    with pytest.raises(ValueError, match="valid UTF-8"):
+        guard.report_event(CUSTOMER, half)
+    assert guard.counts == {}
+
+
+def test_a_hook_is_a_function(guard: Guard) -> None:
+    wrong: Any = "billing.alert"
+    with pytest.raises(ValueError, match='the hook for "parked" is'):
+        guard.on("parked", wrong)
+
+
 def test_an_event_sets_no_total() -> None:
     with pytest.raises(ValueError, match='event is "sent" and a new total'):
         meter_spec(FEATURE, event="sent", update="set")
@@ -75,7 +103,15 @@ def test_a_meter_names_a_feature_or_an_event() -> None:
 
 @pytest.mark.parametrize(
     "dimensions",
-    [{"n": None}, {"n": [1]}, {1: "x"}, {"n": float("nan")}, {"n": "\ud800"}, "text"],
+    [
+        {"n": None},
+        {"n": [1]},
+        {1: "x"},
+        {"": 1},
+        {"n": float("nan")},
+        {"n": "\ud800"},
+        "text",
+    ],
 )
 def test_dimensions_are_strings_numbers_and_booleans(
     guard: Guard, dimensions: Any
