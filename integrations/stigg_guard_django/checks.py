@@ -101,7 +101,7 @@ def _unreached(number: int, rule: Rule) -> CheckMessage:
 
 
 def check_api(**_: Any) -> list[CheckMessage]:
-    """E020 and E021: guards in an API of Django REST framework that cannot work."""
+    """E020 to E022: guards in an API of Django REST framework that cannot work."""
     views = [route.view for route in _routes() if is_api_view(route.owner)]
     if not views:
         return []

@@ -74,9 +74,9 @@ class GuardedSchemaMixin(_Base):
         if route is not None and not is_exempt(route.view, self.method):
             yield from (r.spec for r in rules if _holds(r, route, self.method))
         name = getattr(view, "action", None) or self.method.lower()
-        needs = needs_of(
-            view.__class__, name, view.get_permissions(), view.get_throttles()
-        )
+        own = getattr(view, "stigg_requirements", None)
+        permissions, throttles = view.get_permissions(), view.get_throttles()
+        needs = needs_of(view.__class__, name, permissions, throttles, own=own)
         yield from (need.spec for need in needs)
 
     def _route(self) -> Route | None:

@@ -23,6 +23,7 @@ from stigg_guard_django.drf import (
     meters_usage,
     requires,
 )
+from stigg_guard_django.routes import routes_of
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, FILE_SIZE, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 from tests.integrations.drf_site import Tokens, api, client
@@ -103,6 +104,24 @@ def test_partial_update_with_its_own_entry_needs_that_alone(
         assert client(WITHIN).patch("/t/1/").json() == {"pk": "1", "partial": True}
         assert client(WITHIN).put("/t/1/").status_code == 200
     assert used(sidecar, WITHIN) == 4
+
+
+def test_requirements_may_be_those_of_one_route(sidecar: LocalSidecar) -> None:
+    templates: Any = Templates
+    own = {"list": requires(DOMAIN)}
+    view = templates.as_view({"get": "list", "post": "create"}, stigg_requirements=own)
+    with api({"": view}, target=sidecar.target):
+        assert client(AT_LIMIT).get("/").status_code == 402
+        assert client(AT_LIMIT).post("/").status_code == 201
+        shown = [(route.methods, route.requirements) for route in routes_of()]
+    assert shown == [(("GET",), (DOMAIN,)), (("POST",), ())]
+
+
+@pytest.mark.parametrize("wrong", [[requires(DOMAIN)], "create", None])
+def test_requirements_that_are_no_mapping_are_refused(wrong: Any) -> None:
+    message = r"Wrong\.stigg_requirements is .* use a mapping by action"
+    with pytest.raises(ConfigurationError, match=message):
+        type("Wrong", (Templates,), {"stigg_requirements": wrong})
 
 
 def test_permissions_come_before_the_actions_needs(sidecar: LocalSidecar) -> None:

@@ -39,6 +39,7 @@ from stigg_guard_django.drf import (
     requires,
     requires_feature,
 )
+from stigg_guard_django.routes import routes_of
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 from tests.integrations.drf_site import Api, Tokens, api, client
@@ -348,6 +349,40 @@ def test_in_the_wrong_list(sidecar: LocalSidecar) -> None:
 def test_negated() -> None:
     with pytest.raises(TypeError, match="no reason"):
         _ = ~requires(DOMAIN)
+
+
+@wiring(
+    NAME,
+    "`GuardedViewSetMixin` right of the viewset",
+    "refused at import: it would never ask",
+    is_right=False,
+)
+def test_mixin_right_of_the_viewset() -> None:
+    for base in (viewsets.ViewSet, viewsets.GenericViewSet, viewsets.ModelViewSet):
+        with pytest.raises(
+            ConfigurationError, match=r"Wrong\(GuardedViewSetMixin, ..."
+        ):
+            type("Wrong", (base, GuardedViewSetMixin), {})
+
+
+@wiring(
+    NAME,
+    "`stigg_requirements` without `GuardedViewSetMixin`",
+    "refused by the check `stigg_guard.E022`",
+    is_right=False,
+)
+def test_requirements_without_their_mixin(sidecar: LocalSidecar) -> None:
+    class Wrong(viewsets.ViewSet):
+        stigg_requirements: ClassVar = {"list": requires(DOMAIN)}
+
+        def list(self, request: Request) -> Response:
+            return Response()
+
+    wrong: Any = Wrong
+    with api({"": wrong.as_view({"get": "list"})}, target=sidecar.target):
+        (found,) = (m for m in run_checks() if m.id == "stigg_guard.E022")
+        assert "Wrong(GuardedViewSetMixin, ...)" in str(found.hint)
+        assert [route.requirements for route in routes_of()] == [()]
 
 
 @wiring(

@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage, Error
 from stigg_guard import specs_of
 from stigg_guard_django.drf.permissions import RequiresFeature, requires
 from stigg_guard_django.drf.throttles import MeteringThrottle, meters
+from stigg_guard_django.drf.viewsets import GuardedViewSetMixin
 from stigg_guard_django.placement import on_dispatch
 
 _LISTS: Final[tuple[tuple[str, str, type, type, Any], ...]] = (
@@ -22,7 +23,7 @@ _LISTS: Final[tuple[tuple[str, str, type, type, Any], ...]] = (
 
 
 def check_view(view: Any) -> Iterator[CheckMessage]:
-    """E020 and E021 of the view of a route of an API."""
+    """E020 to E022 of the view of a route of an API."""
     cls: Any = view.cls
     if specs_of(cls.dispatch):
         yield Error(on_dispatch(cls), id="stigg_guard.E020")
@@ -32,6 +33,12 @@ def check_view(view: Any) -> Iterator[CheckMessage]:
             cure = _cure(item, word, right, wrong, function)
             if cure:
                 yield Error(f"{cls.__name__}.{name} {cure}.", id="stigg_guard.E021")
+    if hasattr(cls, "stigg_requirements") and not issubclass(cls, GuardedViewSetMixin):
+        yield Error(
+            f"{cls.__name__} has stigg_requirements, and nothing that asks for them.",
+            hint=f"Write class {cls.__name__}(GuardedViewSetMixin, ...).",
+            id="stigg_guard.E022",
+        )
 
 
 def _cure(item: Any, word: str, right: type, wrong: type, function: Any) -> str:

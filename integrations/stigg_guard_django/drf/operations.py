@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from stigg_guard import specs_of
 from stigg_guard.view import ViewSpec
-from stigg_guard_django.drf.viewsets import specs_of_action
+from stigg_guard_django.drf.viewsets import Requirements, specs_of_action
 
 
 class Sourced(NamedTuple):
@@ -29,16 +29,22 @@ def needs_of_view(view: Any, method: str) -> tuple[Sourced, ...]:
         options.get(each, getattr(view.cls, each, None)) or ()
         for each in ("permission_classes", "throttle_classes")
     ]
-    return needs_of(view.cls, name, *lists)
+    own: Any = options.get("stigg_requirements")
+    return needs_of(view.cls, name, *lists, own=own)
 
 
 def needs_of(
-    cls: type, name: str, permissions: Iterable[Any], throttles: Iterable[Any]
+    cls: type,
+    name: str,
+    permissions: Iterable[Any],
+    throttles: Iterable[Any],
+    *,
+    own: Requirements | None = None,
 ) -> tuple[Sourced, ...]:
     """What a method or action needs, in the order in which it is asked."""
     found = [Sourced(s, "permission") for each in permissions for s in _parts(each)]
     found += [Sourced(s, "throttle") for each in throttles for s in _parts(each)]
-    found += [Sourced(spec, "action") for spec in specs_of_action(cls, name)]
+    found += [Sourced(spec, "action") for spec in specs_of_action(cls, name, own)]
     found += [Sourced(spec, "decorator") for spec in _of_handler(cls, name)]
     return tuple({id(each.spec): each for each in found}.values())
 

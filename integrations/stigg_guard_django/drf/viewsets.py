@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar, TypeAlias, cast
 
+from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from stigg_guard import ConfigurationError
@@ -34,6 +35,8 @@ class GuardedViewSetMixin:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        _check_place(cls)
+        _check_mapping(cls, cls.stigg_requirements)
         for action, needs in cls.stigg_requirements.items():
             _check_action(cls, action)
             _specs(cls, action, needs)
@@ -41,15 +44,24 @@ class GuardedViewSetMixin:
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
         """Put the action behind its guard, once everything else was checked."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of APIView
-        specs = specs_of_action(type(self), getattr(self, "action", None))
+        action, found = getattr(self, "action", None), self.stigg_requirements
+        specs = specs_of_action(type(self), action, found)
         if specs:
             method = request.method.lower()
             setattr(self, method, guarded(getattr(self, method), specs))
 
 
-def specs_of_action(cls: type, action: str | None) -> tuple[ViewSpec, ...]:
-    """What a viewset's mapping says of an action; nothing for other classes."""
-    found: Requirements = getattr(cls, "stigg_requirements", {})
+def specs_of_action(
+    cls: type, action: str | None, found: Requirements | None = None
+) -> tuple[ViewSpec, ...]:
+    """What a viewset's mapping says of an action; nothing for other classes.
+
+    `found` is what `as_view` was given in place of it.
+    """
+    if not issubclass(cls, GuardedViewSetMixin):
+        return ()
+    found = cls.stigg_requirements if found is None else found
+    _check_mapping(cls, found)
     if action == "partial_update" and action not in found:
         action = "update"
     if action is None or action not in found:
@@ -75,6 +87,23 @@ def _spec(cls: type, action: str, need: Any) -> ViewSpec:
             ' requires("feature-id") or meters("feature-id"), or a list of them.'
         )
     return spec
+
+
+def _check_place(cls: type) -> None:
+    mro = cls.__mro__
+    if APIView in mro and mro.index(APIView) < mro.index(GuardedViewSetMixin):
+        raise ConfigurationError(
+            f"{cls.__name__} has GuardedViewSetMixin on the right of its viewset, where"
+            f" it never asks; write class {cls.__name__}(GuardedViewSetMixin, ...)."
+        )
+
+
+def _check_mapping(cls: type, found: object) -> None:
+    if not isinstance(found, Mapping):
+        raise ConfigurationError(
+            f"{cls.__name__}.stigg_requirements is {found!r}; use a mapping by action,"
+            ' such as {"create": requires("feature-id")}.'
+        )
 
 
 def _check_action(cls: type, action: str) -> None:
