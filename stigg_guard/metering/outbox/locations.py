@@ -93,11 +93,14 @@ def _made(name: str, location: str, options: dict[str, Any]) -> Outbox:
         raise ConfigurationError(
             f"The outbox {location!r} cannot be imported: {error}; {CURE}"
         ) from error
-    is_other = isinstance(factory, type) and not issubclass(factory, Outbox)
-    outbox = factory if is_other else factory(**options)
+    outbox = factory if _is_other(factory) else factory(**options)
     if not isinstance(outbox, Outbox):
         raise ConfigurationError(
             f"The outbox {location!r} is {outbox!r}; name a subclass of"
             " stigg_guard.metering.outbox.base.Outbox."
         )
     return outbox
+
+
+def _is_other(factory: object) -> bool:
+    return isinstance(factory, type) and not issubclass(factory, Outbox)
