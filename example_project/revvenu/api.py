@@ -1,56 +1,82 @@
-"""The JSON API. What its paths need is said by the rules in `settings`.
+"""The JSON API, in Django REST framework; a client names its customer in `X-Customer`.
 
-A client names its customer in the header `X-Customer`; see `billing`.
+Templates say themselves what they need, reports in a rule of `settings`; how the header
+becomes a customer is in `billing`.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any, cast
+from typing import Any
 
-from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, JsonResponse
 from django.shortcuts import get_object_or_404
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_POST
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
 
 from example_project.revvenu.billing import customer_of
-from example_project.revvenu.forms import TemplateForm
 from example_project.revvenu.models import Campaign, Template, User
+from example_project.revvenu.plans import TEMPLATES
+from stigg_guard_django.drf import GuardedViewSetMixin, meters
 
 
-def _user(request: HttpRequest) -> User:
+def _user(request: Request) -> User:
     return get_object_or_404(User, customer_id=customer_of(request))
 
 
-def _object_of(request: HttpRequest) -> dict[str, Any] | None:
-    try:
-        body = json.loads(request.body)
-    except ValueError:
-        return None
-    return cast("dict[str, Any]", body) if isinstance(body, dict) else None
+class AnyJSON(JSONParser):
+    """Reads JSON whatever it is called: `curl -d` calls it a form."""
+
+    media_type = "*/*"
 
 
-@login_not_required
-@require_GET
-def reports(request: HttpRequest) -> JsonResponse:
+class ReportSerializer(serializers.ModelSerializer[Campaign]):
+    """How a campaign was received."""
+
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The columns of a report."""
+
+        model = Campaign
+        fields = ("subject", "sent", "recipients", "opened", "clicked")
+
+
+class TemplateSerializer(serializers.ModelSerializer[Template]):
+    """A template as clients know it."""
+
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What they may say is its name."""
+
+        model = Template
+        fields = ("id", "name")
+
+
+class Reports(viewsets.ViewSet):
     """How every campaign was received."""
-    found = Campaign.objects.filter(owner=_user(request))
-    rows = found.values("subject", "sent", "recipients", "opened", "clicked")
-    return JsonResponse({"campaigns": list(rows)})
+
+    def list(self, request: Request) -> Response:
+        """All of them, the newest first."""
+        found = Campaign.objects.filter(owner=_user(request))
+        reports: Any = ReportSerializer(found, many=True)
+        return Response({"campaigns": reports.data})
 
 
-@csrf_exempt  # no cookie speaks for the client here
-@login_not_required
-@require_POST
-def create_template(request: HttpRequest) -> JsonResponse:
-    """A new template from `{"name": ...}`."""
-    body = _object_of(request)
-    if body is None:
-        return JsonResponse({"errors": {"body": ["Send a JSON object."]}}, status=400)
-    form = TemplateForm(body)
-    if not form.is_valid():
-        return JsonResponse({"errors": form.errors}, status=400)
-    name = form.cleaned_data["name"]
-    template = Template.objects.create(owner=_user(request), name=name)
-    return JsonResponse({"id": template.pk, "name": template.name}, status=201)
+class Templates(
+    GuardedViewSetMixin,
+    mixins.CreateModelMixin,
+    viewsets.GenericViewSet[Template],
+):
+    """Templates, each of which takes a unit of the plan's limit."""
+
+    stigg_requirements = {"create": meters(TEMPLATES)}
+    parser_classes = (AnyJSON,)
+    serializer_class = TemplateSerializer
+
+    def perform_create(self, serializer: Any) -> None:
+        """It belongs to whom the header names."""
+        serializer.save(owner=_user(self.request))
+
+
+router = SimpleRouter()
+router.register("reports", Reports, basename="report")
+router.register("templates", Templates, basename="template")

@@ -8,7 +8,7 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import RegexValidator
 
-LARGEST_UPLOAD_MB = 25
+from example_project.revvenu.plans import LARGEST_UPLOAD_MB
 
 _DOMAIN = RegexValidator(
     r"^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$",

@@ -1,26 +1,15 @@
-"""The current customer's entitlements and usage, ready to be shown: one call.
+"""The current customer's entitlements and usage, ready to be shown.
 
-How they are shown lives in the template.
+They come from `request.stigg`; how they are shown lives in the template.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
+from datetime import datetime
 
-from example_project.revvenu.plans import NAMES
-from sidecar_client import (
-    AccessDeniedReason,
-    Entitlement,
-    GetEntitlementsRequest,
-    MeteredEntitlement,
-    NumericEntitlement,
-    StiggGuardError,
-    SyncStigg,
-)
-
-_ARCHIVED: Final = AccessDeniedReason.ACCESS_DENIED_REASON_CUSTOMER_IS_ARCHIVED
+from example_project.revvenu.plans import NAMES, UNITS
+from stigg_guard import Entitlement, Entitlements, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,61 +39,43 @@ class Panel:
     is_archived: bool = False
 
 
-def panel(client: SyncStigg, customer_id: str) -> Panel:
+def panel(entitlements: Entitlements) -> Panel:
     """What the sidecar says; it may be away, and then the page says that."""
-    request = GetEntitlementsRequest(customer_id=customer_id)
-    try:
-        response = client.get_entitlements(request)
-    except StiggGuardError:
+    if entitlements.is_fallback:
         return Panel(is_available=False)
-    if response.access_denied_reason == _ARCHIVED:
+    if entitlements.reason is Reason.CUSTOMER_IS_ARCHIVED:
         return Panel(is_archived=True)
-    found = {line.feature_id: line for line in map(_line, response.entitlements)}
-    return Panel(lines=tuple(found.get(name) or _missing(name) for name in NAMES))
+    return Panel(
+        lines=tuple(_line(name, entitlements.get(name)) for name in NAMES),
+    )
 
 
-def _missing(feature_id: str) -> Line:
+def _line(feature_id: str, found: Entitlement | None) -> Line:
+    name = NAMES[feature_id]
+    if found is None:
+        text = "Not in your plan"
+        return Line(feature_id=feature_id, name=name, text=text, included=False)
     return Line(
         feature_id=feature_id,
-        name=NAMES[feature_id],
-        text="Not in your plan",
-        included=False,
+        name=name,
+        text=_text(feature_id, found),
+        used=found.current_usage,
+        limit=found.usage_limit,
+        resets_at=found.resets_at,
     )
 
 
-def _line(entitlement: Entitlement) -> Line:
-    match entitlement.WhichOneof("entitlement"):
+def _text(feature_id: str, found: Entitlement) -> str:
+    match found.kind:
+        case "metered" if found.usage_limit is None:
+            return f"{found.current_usage or 0:,g} used"
         case "metered":
-            return _metered(entitlement.metered)
+            return f"{found.current_usage or 0:,g} of {found.usage_limit:,g}"
+        case "numeric" if found.is_unlimited:
+            return "Unlimited"
         case "numeric":
-            return _numeric(entitlement.numeric)
+            return f"{found.value:,g} {UNITS.get(feature_id, '')}".strip()
         case "enum":
-            values = ", ".join(entitlement.enum.enum_values)
-            return _plain(entitlement.enum.feature.id, values)
+            return ", ".join(found.enum_values)
         case _:
-            return _plain(entitlement.boolean.feature.id, "Included")
-
-
-def _plain(feature_id: str, text: str) -> Line:
-    return Line(
-        feature_id=feature_id, name=NAMES.get(feature_id, feature_id), text=text
-    )
-
-
-def _numeric(numeric: NumericEntitlement) -> Line:
-    units = numeric.feature.units_plural
-    text = "Unlimited" if numeric.is_unlimited else f"{numeric.value:,} {units}"
-    return _plain(numeric.feature.id, text)
-
-
-def _metered(metered: MeteredEntitlement) -> Line:
-    used, limit = metered.current_usage, metered.usage_limit
-    has_end = metered.HasField("usage_period_end")
-    return Line(
-        feature_id=metered.feature.id,
-        name=NAMES.get(metered.feature.id, metered.feature.id),
-        text=f"{used:,g} used" if metered.is_unlimited else f"{used:,g} of {limit:,g}",
-        used=used,
-        limit=None if metered.is_unlimited else limit,
-        resets_at=metered.usage_period_end.ToDatetime(tzinfo=UTC) if has_end else None,
-    )
+            return "Included"

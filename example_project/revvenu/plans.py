@@ -13,6 +13,7 @@ TEMPLATES: Final = "feature-01-templates"
 CAMPAIGNS: Final = "feature-02-campaigns"
 CUSTOM_DOMAIN: Final = "feature-03-custom-domain"
 ANALYTICS: Final = "feature-04-analytics"
+EXPORTS: Final = "feature-05-export-formats"
 FILE_SIZE: Final = "feature-06-max-file-size"
 
 NAMES: Final = {
@@ -20,13 +21,15 @@ NAMES: Final = {
     CAMPAIGNS: "Campaigns",
     CUSTOM_DOMAIN: "Custom domain",
     ANALYTICS: "Analytics",
-    "feature-05-export-formats": "Export formats",
+    EXPORTS: "Export formats",
     FILE_SIZE: "Largest file",
     "feature-07-active-users": "Active users",
     "feature-08-editors": "Editors",
     "feature-09-backups": "Backups",
     "feature-10-white-label": "White label",
 }
+LARGEST_UPLOAD_MB: Final = 25
+UNITS: Final = {FILE_SIZE: "MB", "feature-09-backups": "backups"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from example_project.places import outbox
+from example_project.revvenu.plans import (
+    ANALYTICS,
+    CUSTOM_DOMAIN,
+    EXPORTS,
+    FILE_SIZE,
+    LARGEST_UPLOAD_MB,
+)
 
 _HERE = Path(__file__).resolve().parent
 
@@ -24,8 +31,10 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
-    "stigg_guard_django",
+    # Before the guard: its own page for a denial, stigg_guard/402.html, is found first.
     "example_project.revvenu",
+    "stigg_guard_django",
+    "rest_framework",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -69,6 +78,12 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],  # a header names the customer, nobody logs in
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "stigg_guard_django.drf.exception_handler",
+}
+
 STIGG_GUARD: dict[str, Any] = {
     # "local" starts a local sidecar as a child process; a real one is host:port.
     "TARGET": os.environ.get("REVVENU_SIDECAR", "local"),
@@ -76,7 +91,6 @@ STIGG_GUARD: dict[str, Any] = {
     "CUSTOMER": "example_project.revvenu.billing.customer_of",
     "UPGRADE_URL": "/plans/",
     "NO_CUSTOMER": "unauthorized",
-    "ON_DENIED": "example_project.revvenu.billing.denied",
     # Usage that is not acknowledged waits here, and is reported later.
     "OUTBOX": outbox("django"),
     # One process counts what is in flight by itself; several share a Redis.
@@ -85,17 +99,18 @@ STIGG_GUARD: dict[str, Any] = {
     "USAGE_SEEN_WITHIN": 5,
     # When the sidecar is away, people keep working; only uploads wait for it.
     "ON_UNAVAILABLE": "allow",
-    "FEATURES": {"feature-06-max-file-size": {"ON_UNAVAILABLE": "deny"}},
-    "RULES": [
-        {
-            "path": "/api/reports/",
-            "methods": ["GET"],
-            "feature": "feature-04-analytics",
+    "FEATURES": {
+        FILE_SIZE: {
+            "ON_UNAVAILABLE": "deny",
+            "MESSAGE": f"Files here may have up to {LARGEST_UPLOAD_MB} MB.",
         },
-        {
-            "path": "/api/templates/",
-            "methods": ["POST"],
-            "meters": "feature-01-templates",
+        CUSTOM_DOMAIN: {
+            "MESSAGE": "Essentials and Scale include a domain of your own.",
         },
-    ],
+        # Exports were everybody's so far. Until we know whom a guard would lock out,
+        # it is in shadow mode: it decides, counts and logs, and lets everybody through.
+        EXPORTS: {"SHADOW": True},
+    },
+    # By the name of its route: reports may move to another path.
+    "RULES": [{"name": "api:report-list", "feature": ANALYTICS}],
 }

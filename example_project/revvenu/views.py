@@ -1,7 +1,13 @@
-"""Revvenu's pages. A page that costs something says so in the line above it."""
+"""Revvenu's pages. What a page costs is said where its class or function begins.
+
+The routes of `urls` guard two more; what the customer has is shown by the templates.
+"""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from django import forms
@@ -9,14 +15,17 @@ from django.contrib import messages
 from django.contrib.auth import login as log_in
 from django.contrib.auth import logout as log_out
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.messages.views import SuccessMessageMixin
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse_lazy
 from django.views.decorators.http import require_GET, require_POST
+from django.views.generic import FormView
 
-from example_project.revvenu.billing import denied, user_of
+from example_project.revvenu.billing import user_of
 from example_project.revvenu.demo import start_over
 from example_project.revvenu.forms import (
-    LARGEST_UPLOAD_MB,
     CampaignForm,
     DomainForm,
     TemplateForm,
@@ -24,14 +33,24 @@ from example_project.revvenu.forms import (
 )
 from example_project.revvenu.models import Asset, Campaign, Domain, Template, User
 from example_project.revvenu.panel import panel
-from example_project.revvenu.plans import CAMPAIGNS, NAMES, PLANS, TEMPLATES
+from example_project.revvenu.plans import (
+    CAMPAIGNS,
+    CUSTOM_DOMAIN,
+    FILE_SIZE,
+    LARGEST_UPLOAD_MB,
+    NAMES,
+    PLANS,
+    TEMPLATES,
+)
 from example_project.revvenu.standing import standing
 from example_project.revvenu.waiting import waiting
 from stigg_guard import Decision
 from stigg_guard_django import (
+    MetersUsageMixin,
+    RequiresFeatureMixin,
+    StiggRequest,
     guard_from,
     meters_usage,
-    requires_feature,
     usage_from,
 )
 
@@ -55,11 +74,12 @@ def logout(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: StiggRequest) -> HttpResponse:
     """What the customer's plan contains and how much of it is used."""
-    guard, customer_id = guard_from(request), user_of(request).customer_id
-    found = panel(guard.sidecar.client, customer_id)
-    context = {"panel": found, "waiting": waiting(guard, customer_id)}
+    context = {
+        "panel": panel(request.stigg.entitlements),
+        "waiting": waiting(guard_from(request), user_of(request).customer_id),
+    }
     return render(request, "revvenu/overview.html", context)
 
 
@@ -73,56 +93,73 @@ def begin_again(request: HttpRequest) -> HttpResponse:
     return redirect("overview")
 
 
-@require_GET
-def templates(request: HttpRequest) -> HttpResponse:
+if TYPE_CHECKING:
+    _Said = SuccessMessageMixin[forms.Form]
+    _FormView = FormView[forms.Form]
+else:  # they take no type at run time
+    _Said, _FormView = SuccessMessageMixin, FormView
+
+
+class FormPage(_Said, _FormView):
+    """A page with a form; what came of it is said on the next page."""
+
+    @property
+    def owner(self) -> User:
+        """Whose page it is."""
+        return user_of(self.request)
+
+
+class Templates(FormPage):
     """Every template, and a form for one more."""
-    return _templates(request, TemplateForm())
+
+    http_method_names: Sequence[str] = ("get", "head")
+    form_class = TemplateForm
+    template_name = "revvenu/templates.html"
+    success_url = reverse_lazy("templates")
+    success_message = "“%(name)s” is ready to be filled."
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """The templates, the form's id, and what is backstage."""
+        return super().get_context_data(
+            templates=Template.objects.filter(owner=self.owner),
+            form_id=uuid4(),
+            now=standing(guard_from(self.request), self.owner),
+            **kwargs,
+        )
 
 
-def _templates(
-    request: HttpRequest, form: forms.Form, status: int = 200
-) -> HttpResponse:
-    user = user_of(request)
-    context = {
-        "templates": Template.objects.filter(owner=user),
-        "form": form,
-        "form_id": uuid4(),
-        "now": standing(guard_from(request), user),
-    }
-    return render(request, "revvenu/templates.html", context, status=status)
+class CreateTemplate(MetersUsageMixin, Templates):
+    """Take one unit, if the plan has one left; a form with an error takes nothing."""
 
+    http_method_names = ("post",)
+    meters = TEMPLATES
 
-def denied_unless_made(request: HttpRequest, decision: Decision) -> HttpResponse:
-    """A second click that found the last unit taken, by the first one."""
-    form = TemplateForm(request.POST)
-    form_id = form.cleaned_data["form_id"] if form.is_valid() else None
-    made = Template.objects.filter(owner=user_of(request), form_id=form_id).first()
-    if form_id is None or made is None:
-        return denied(request, decision)
-    return _ready(request, made)
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        """Make a template, once for each form."""
+        _, is_new = Template.objects.get_or_create(
+            owner=self.owner,
+            form_id=form.cleaned_data["form_id"] or uuid4(),
+            defaults={"name": form.cleaned_data["name"]},
+        )
+        if not is_new:
+            # A second click on the same form: it takes nothing.
+            usage_from(self.request).value = 0
+        return super().form_valid(form)
 
+    def form_invalid(self, form: forms.Form) -> HttpResponse:
+        """The page again, for programs with the status of an error."""
+        return self.render_to_response(self.get_context_data(form=form), status=400)
 
-@require_POST
-@meters_usage(TEMPLATES, on_denied=denied_unless_made)
-def create_template(request: HttpRequest) -> HttpResponse:
-    """Take one unit, if the plan has one left."""
-    form = TemplateForm(request.POST)
-    if not form.is_valid():
-        return _templates(request, form, status=400)
-    template, is_new = Template.objects.get_or_create(
-        owner=user_of(request),
-        form_id=form.cleaned_data["form_id"] or uuid4(),
-        defaults={"name": form.cleaned_data["name"]},
-    )
-    if not is_new:
-        # A second click on the same form: it takes nothing.
-        usage_from(request).value = 0
-    return _ready(request, template)
-
-
-def _ready(request: HttpRequest, template: Template) -> HttpResponse:
-    messages.success(request, f"“{template.name}” is ready to be filled.")
-    return redirect("templates")
+    def handle_denied(
+        self, decision: Decision
+    ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """A second click may find that the first one took the last unit."""
+        form = self.get_form()
+        form_id = form.cleaned_data["form_id"] if form.is_valid() else None
+        mine = Template.objects.filter(owner=self.owner, form_id=form_id)
+        if form_id is None or not mine.exists():
+            return super().handle_denied(decision)
+        return Templates.form_valid(self, form)
 
 
 @require_POST
@@ -135,68 +172,91 @@ def delete_template(request: HttpRequest, template_id: int) -> HttpResponse:
     return redirect("templates")
 
 
+class Campaigns(MetersUsageMixin, FormPage):
+    """Every campaign, and a form that sends one more; that is what is counted."""
+
+    meters = CAMPAIGNS
+    form_class = CampaignForm
+    template_name = "revvenu/campaigns.html"
+    success_url = reverse_lazy("campaigns")
+    success_message = "“%(subject)s” is on its way."
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """The campaigns that were sent."""
+        found = Campaign.objects.filter(owner=self.owner)
+        return super().get_context_data(campaigns=found, **kwargs)
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        """Send to everybody; counted until the month ends."""
+        Campaign.objects.create(
+            owner=self.owner,
+            subject=form.cleaned_data["subject"],
+            recipients=self.owner.subscribers,
+        )
+        return super().form_valid(form)
+
+
 @require_GET
-def campaigns(request: HttpRequest) -> HttpResponse:
-    """Every campaign, and a form for one more."""
-    return _campaigns(request, CampaignForm())
+def export_campaigns(request: HttpRequest) -> HttpResponse:
+    """The campaigns for a spreadsheet; `urls` says what it needs."""
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="campaigns.csv"'
+    rows = csv.writer(response)
+    rows.writerow(["subject", "sent", "recipients"])
+    for campaign in Campaign.objects.filter(owner=user_of(request)):
+        row = [campaign.subject, campaign.sent.date(), campaign.recipients]
+        rows.writerow(row)
+    return response
 
 
-def _campaigns(
-    request: HttpRequest, form: forms.Form, status: int = 200
-) -> HttpResponse:
-    found = Campaign.objects.filter(owner=user_of(request))
-    context = {"campaigns": found, "form": form}
-    return render(request, "revvenu/campaigns.html", context, status=status)
-
-
-@require_POST
-@meters_usage(CAMPAIGNS)
-def send_campaign(request: HttpRequest) -> HttpResponse:
-    """Send to everybody; counted until the month ends."""
-    form = CampaignForm(request.POST)
-    if not form.is_valid():
-        return _campaigns(request, form, status=400)
-    user, subject = user_of(request), form.cleaned_data["subject"]
-    Campaign.objects.create(owner=user, subject=subject, recipients=user.subscribers)
-    messages.success(request, f"“{subject}” is on its way.")
-    return redirect("campaigns")
-
-
-@requires_feature("feature-03-custom-domain")
-def domain(request: HttpRequest) -> HttpResponse:
+class CustomDomain(RequiresFeatureMixin, FormPage):
     """The domain that emails are sent from."""
-    owner = user_of(request)
-    found = Domain.objects.filter(owner=owner).first()
-    form = DomainForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        name = form.cleaned_data["name"]
-        Domain.objects.update_or_create(owner=owner, defaults={"name": name})
-        messages.success(request, f"Emails are sent from {name} now.")
-        return redirect("domain")
-    return render(request, "revvenu/domain.html", {"domain": found, "form": form})
+
+    feature = CUSTOM_DOMAIN
+    form_class = DomainForm
+    template_name = "revvenu/domain.html"
+    success_url = reverse_lazy("domain")
+    success_message = "Emails are sent from %(name)s now."
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """The domain in use, if there is one."""
+        found = Domain.objects.filter(owner=self.owner).first()
+        return super().get_context_data(domain=found, **kwargs)
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        """Use another domain from now on."""
+        defaults = {"name": form.cleaned_data["name"]}
+        Domain.objects.update_or_create(owner=self.owner, defaults=defaults)
+        return super().form_valid(form)
 
 
-@requires_feature("feature-06-max-file-size", at_least=LARGEST_UPLOAD_MB)
-def files(request: HttpRequest) -> HttpResponse:
+class Files(RequiresFeatureMixin, FormPage):
     """Images and attachments, of a size that small plans do not take."""
-    form = UploadForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+
+    feature = FILE_SIZE
+    at_least = LARGEST_UPLOAD_MB
+    form_class = UploadForm
+    template_name = "revvenu/files.html"
+    success_url = reverse_lazy("files")
+    success_message = "%(file)s is uploaded."
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """The files that are there."""
+        found = Asset.objects.filter(owner=self.owner)
+        return super().get_context_data(
+            assets=found, largest=LARGEST_UPLOAD_MB, **kwargs
+        )
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        """Note the file."""
         file = form.cleaned_data["file"]
-        Asset.objects.create(owner=user_of(request), name=file.name, size=file.size)
-        messages.success(request, f"{file.name} is uploaded.")
-        return redirect("files")
-    context = {
-        "assets": Asset.objects.filter(owner=user_of(request)),
-        "form": form,
-        "largest": LARGEST_UPLOAD_MB,
-    }
-    return render(request, "revvenu/files.html", context)
+        Asset.objects.create(owner=self.owner, name=file.name, size=file.size)
+        return super().form_valid(form)
 
 
 @require_GET
-@requires_feature("feature-04-analytics")
 def analytics(request: HttpRequest) -> HttpResponse:
-    """How the campaigns were received."""
+    """How the campaigns were received; `urls` says what it needs."""
     found = Campaign.objects.filter(owner=user_of(request))
     return render(request, "revvenu/analytics.html", {"campaigns": found})
 
