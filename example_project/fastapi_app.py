@@ -6,13 +6,20 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
 from starlette.requests import HTTPConnection
 
 from example_project.places import outbox
-from stigg_guard_starlette import StiggGuardMiddleware, meters_usage, requires_feature
-from stigg_guard_starlette.fastapi import requires
+from stigg_guard import Decision, LazyEntitlements
+from stigg_guard_starlette import (
+    StiggGuardMiddleware,
+    entitlements_from,
+    meters_usage,
+    requires_feature,
+)
+from stigg_guard_starlette.fastapi import document_denials, requires
 
 
 def customer_of(connection: HTTPConnection) -> str:
@@ -48,17 +55,36 @@ async def domain() -> dict[str, str]:
     return {"domain": "mail.revvenu.example"}
 
 
-@app.post(
-    "/uploads",
-    status_code=201,
-    dependencies=[Depends(requires("feature-06-max-file-size", at_least=25))],
-)
-async def upload(request: Request) -> dict[str, int]:
-    """Only for plans that take files of 25 MB."""
-    return {"received": len(await request.body())}
+LargeFiles = Annotated[
+    Decision, Depends(requires("feature-06-max-file-size", at_least=25))
+]
+
+
+@app.post("/uploads", status_code=201)
+async def upload(request: Request, decision: LargeFiles) -> dict[str, float | None]:
+    """Only for plans that take files of 25 MB; the decision says how large they are."""
+    found = decision.entitlement
+    return {
+        "received": len(await request.body()),
+        "largest": None if found is None else found.value,
+    }
+
+
+@app.get("/menu")
+async def menu(
+    entitled: Annotated[LazyEntitlements, Depends(entitlements_from)],
+) -> dict[str, bool]:
+    """What to offer this customer: one question to the sidecar."""
+    return {
+        "domain": await entitled.ahas("feature-03-custom-domain"),
+        "new template": await entitled.ahas("feature-01-templates"),
+    }
 
 
 @app.get("/plans")
 async def plans() -> dict[str, list[str]]:
     """Where a 402 leads to."""
     return {"plans": ["Free", "Essentials", "Scale"]}
+
+
+document_denials(app)  # /docs tells of 402, 403 and 503

@@ -1,4 +1,4 @@
-"""Three guarded routes in Flask: metered, boolean and numeric.
+"""Three guarded routes in Flask: metered, numeric, and boolean for a blueprint.
 
 `flask --app example_project.flask_app run`; the customer is named in `X-Customer`.
 """
@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import os
 
-from flask import Flask, request
+from flask import Blueprint, Flask, request
 from flask.typing import ResponseReturnValue
 
 from example_project.places import outbox
-from stigg_guard_flask import StiggGuard, meters_usage, requires_feature
+from stigg_guard_flask import (
+    StiggGuard,
+    entitlements_from,
+    guard_blueprint,
+    guard_exempt,
+    meters_usage,
+    requires_feature,
+)
 
 
 def customer_of_request() -> str:
@@ -39,18 +46,42 @@ def create_template() -> ResponseReturnValue:
     return {"created": "template"}, 201
 
 
-@app.get("/domain")
-@requires_feature("feature-03-custom-domain")
-def domain() -> ResponseReturnValue:
-    """Only for plans with custom domains."""
-    return {"domain": "mail.revvenu.example"}
-
-
 @app.post("/uploads")
 @requires_feature("feature-06-max-file-size", at_least=25)
 def upload() -> ResponseReturnValue:
     """Only for plans that take files of 25 MB."""
     return {"received": len(request.get_data())}, 201
+
+
+# Every page below it is for plans with custom domains.
+domains = Blueprint("domains", __name__, url_prefix="/domain")
+guard_blueprint(domains, requires="feature-03-custom-domain")
+
+
+@domains.get("")
+def domain() -> ResponseReturnValue:
+    """Guarded as its blueprint is."""
+    return {"domain": "mail.revvenu.example"}
+
+
+@domains.get("/help")
+@guard_exempt
+def domain_help() -> ResponseReturnValue:
+    """For everybody."""
+    return {"help": "Add two DNS records, and your emails come from your domain."}
+
+
+app.register_blueprint(domains)
+
+
+@app.get("/menu")
+def menu() -> ResponseReturnValue:
+    """What to offer this customer: one question to the sidecar."""
+    entitled = entitlements_from()
+    return {
+        "domain": entitled.has("feature-03-custom-domain"),
+        "new template": entitled.has("feature-01-templates"),
+    }
 
 
 @app.get("/plans")

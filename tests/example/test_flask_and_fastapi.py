@@ -43,6 +43,13 @@ def status(
     return httpx.request(method, url, headers=headers, timeout=30).status_code
 
 
+def menu(application: Application, customer: str) -> dict[str, bool]:
+    headers = {"X-Customer": customer}
+    url = f"{application.url}/menu"
+    told: dict[str, bool] = httpx.get(url, headers=headers, timeout=30).json()
+    return told
+
+
 @pytest.mark.parametrize(
     "command", [FLASK, GUNICORN, UVICORN], ids=["flask", "gunicorn", "uvicorn"]
 )
@@ -56,6 +63,9 @@ def test_routes_answer_each_customer_by_its_plan(
         by_plan = {ESSENTIALS: 201, FREE: 402, ARCHIVED: 403, None: 201}
         for customer, expected in by_plan.items():
             assert status(application, "POST", "/uploads", customer) == expected
+        assert all(menu(application, ESSENTIALS).values())
+        assert menu(application, FREE) == {"domain": False, "new template": False}
+        assert all(menu(application, "customer-demo-04").values())  # no limits
         statuses = [status(application, "POST", "/templates") for _ in range(4)]
         assert statuses == [201, 201, 201, 402]
         # A local sidecar that dies is replaced; fallbacks answer meanwhile.
@@ -72,6 +82,22 @@ def test_routes_answer_each_customer_by_its_plan(
             "the new sidecar's usage is believed",
         )
         assert len(application.sidecars()) == 1
+
+
+def test_blueprint_is_guarded_but_for_what_is_exempt(tmp_path: Path) -> None:
+    with running(FLASK, tmp_path) as application:
+        assert status(application, "GET", "/domain", FREE) == 402
+        assert status(application, "GET", "/domain/help", FREE) == 200
+
+
+def test_decision_is_injected_and_denials_are_documented(tmp_path: Path) -> None:
+    with running(UVICORN, tmp_path) as application:
+        received = httpx.post(f"{application.url}/uploads", content=b"abc", timeout=30)
+        assert received.json() == {"received": 3, "largest": 100}
+        document = httpx.get(f"{application.url}/openapi.json", timeout=30).json()
+    denials = {"402", "403", "503"}
+    assert denials <= set(document["paths"]["/uploads"]["post"]["responses"])
+    assert not denials & set(document["paths"]["/plans"]["get"]["responses"])
 
 
 @pytest.mark.parametrize("command", [FLASK, UVICORN], ids=["flask", "fastapi"])
