@@ -11,7 +11,7 @@ from typing import Any
 
 from stigg_guard.decision import Answers, NoAnswer
 from stigg_guard.entitlements import NO_CUSTOMER, OFF, Entitlements, refused
-from stigg_guard.flow import as_subject, request_subject_flow
+from stigg_guard.flow import request_subject_flow
 from stigg_guard.steps import AskAll, Ground, RequestScope, Step
 from stigg_guard.subject import Subject
 
@@ -52,14 +52,4 @@ def request_entitlements_flow(
         return scope.entitlements[1]
     found = yield from entitlements_flow(subject, ground)
     scope.entitlements = reports, found
-    return found
-
-
-def checked_subject(subject: Subject | str) -> Subject:
-    """Who is asked about; a string is the id of a customer."""
-    found = as_subject(subject)
-    if found is None:
-        raise ValueError(
-            f"the subject is {subject!r}; give a Subject or a customer's id."
-        )
     return found

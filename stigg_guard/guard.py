@@ -26,7 +26,6 @@ from stigg_guard.base_guard import (
 from stigg_guard.decision import Decision
 from stigg_guard.entitlements import Entitlements
 from stigg_guard.entitlements_flow import (
-    checked_subject,
     entitlements_flow,
     request_entitlements_flow,
 )
@@ -56,7 +55,7 @@ from stigg_guard.steps import (
     Stream,
     Usage,
 )
-from stigg_guard.subject import Subject
+from stigg_guard.subject import Subject, checked_subject
 from stigg_guard.view import Delivery, ViewSpec
 
 if TYPE_CHECKING:
@@ -76,19 +75,20 @@ class Guard(BaseGuard):
         """A guard set up by `STIGG_GUARD_TARGET` and the other variables."""
         return cls(Settings.from_env(environ))
 
-    def check(self, subject: Subject, need: Need | str) -> Decision:
-        """Whether the subject may; a string is the id of a feature.
+    def check(self, subject: Subject | str, need: Need | str) -> Decision:
+        """Whether the subject may; strings are the ids of a customer and a feature.
 
         It is allowed, and nobody is asked, while the guard is switched off (ENABLED).
         """
         need = as_need(need)
+        subject = checked_subject(subject)
         known = self._known(subject, need)
         if known is not None:
             return known
         flow = decide(subject, need, RequestScope(), self._core)
         return self._decided(self._advance(flow))
 
-    def require(self, subject: Subject, need: Need | str) -> Decision:
+    def require(self, subject: Subject | str, need: Need | str) -> Decision:
         """The decision when one may go on; raises `AccessDenied` when not."""
         decision = self.check(subject, need)
         if not decision:
@@ -113,7 +113,7 @@ class Guard(BaseGuard):
     @contextmanager
     def metered(
         self,
-        subject: Subject,
+        subject: Subject | str,
         feature_id: str | None = None,
         *,
         value: float = 1,
@@ -138,7 +138,7 @@ class Guard(BaseGuard):
             timestamp=timestamp,
             delivery=delivery,
         )
-        scope = RequestScope(subject=subject, subject_is_known=True)
+        scope = RequestScope(subject=checked_subject(subject), subject_is_known=True)
         self.admit((spec,), scope)
         usage = scope.usages[""] = Usage(value)
         try:
@@ -150,7 +150,7 @@ class Guard(BaseGuard):
 
     def report(
         self,
-        subject: Subject,
+        subject: Subject | str,
         feature_id: str,
         value: float = 1,
         *,
@@ -172,7 +172,7 @@ class Guard(BaseGuard):
 
     def report_event(
         self,
-        subject: Subject,
+        subject: Subject | str,
         event: str,
         *,
         dimensions: Mapping[str, Dimension] | None = None,
@@ -331,16 +331,17 @@ class AsyncGuard(BaseGuard):
         """A guard set up by `STIGG_GUARD_TARGET` and the other variables."""
         return cls(Settings.from_env(environ))
 
-    async def check(self, subject: Subject, need: Need | str) -> Decision:
+    async def check(self, subject: Subject | str, need: Need | str) -> Decision:
         """Whether the subject may; a string is the id of a feature."""
         need = as_need(need)
+        subject = checked_subject(subject)
         known = self._known(subject, need)
         if known is not None:
             return known
         flow = decide(subject, need, RequestScope(), self._core)
         return self._decided(await self._advance(flow))
 
-    async def require(self, subject: Subject, need: Need | str) -> Decision:
+    async def require(self, subject: Subject | str, need: Need | str) -> Decision:
         """The decision when one may go on; raises `AccessDenied` when not."""
         decision = await self.check(subject, need)
         if not decision:
@@ -361,7 +362,7 @@ class AsyncGuard(BaseGuard):
     @asynccontextmanager
     async def metered(
         self,
-        subject: Subject,
+        subject: Subject | str,
         feature_id: str | None = None,
         *,
         value: float = 1,
@@ -381,7 +382,7 @@ class AsyncGuard(BaseGuard):
             timestamp=timestamp,
             delivery=delivery,
         )
-        scope = RequestScope(subject=subject, subject_is_known=True)
+        scope = RequestScope(subject=checked_subject(subject), subject_is_known=True)
         await self.admit((spec,), scope)
         usage = scope.usages[""] = Usage(value)
         try:
@@ -393,7 +394,7 @@ class AsyncGuard(BaseGuard):
 
     async def report(
         self,
-        subject: Subject,
+        subject: Subject | str,
         feature_id: str,
         value: float = 1,
         *,
@@ -410,7 +411,7 @@ class AsyncGuard(BaseGuard):
 
     async def report_event(
         self,
-        subject: Subject,
+        subject: Subject | str,
         event: str,
         *,
         dimensions: Mapping[str, Dimension] | None = None,

@@ -19,12 +19,12 @@ from stigg_guard.requirement import (
     check_units,
 )
 from stigg_guard.specs import meter_spec
-from stigg_guard.subject import Subject
+from stigg_guard.subject import Subject, checked_subject
 from stigg_guard.view import Delivery, ViewSpec
 
 
 def usage_of(
-    subject: Subject,
+    subject: Subject | str,
     feature_id: str,
     value: float,
     update: Update,
@@ -41,7 +41,7 @@ def usage_of(
 
 
 def event_of(
-    subject: Subject,
+    subject: Subject | str,
     event: str,
     dimensions: Mapping[str, Dimension] | None,
     timestamp: datetime | None,
@@ -61,12 +61,12 @@ def event_of(
 
 
 def _measurement(
-    subject: Subject, spec: ViewSpec, value: float, timestamp: datetime | None
+    subject: Subject | str, spec: ViewSpec, value: float, timestamp: datetime | None
 ) -> Measurement:
     need = spec.need
     assert isinstance(need, Requirement)
     assert need.metering is not None
-    _check_subject(subject)
+    subject = checked_subject(subject)
     names = (subject.customer_id, subject.resource_id)
     for name in (*names, need.feature_id, need.metering.event):
         _check_name(name)
@@ -81,14 +81,6 @@ def _measurement(
             now_utc() if timestamp is None else as_moment("timestamp", timestamp)
         ),
     )
-
-
-def _check_subject(subject: object) -> None:
-    if not isinstance(subject, Subject):
-        raise ValueError(
-            f"subject is {subject!r}; say who used it, such as"
-            ' Subject("customer-demo-01").'
-        )
 
 
 def _check_name(name: str | None) -> None:

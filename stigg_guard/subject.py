@@ -31,3 +31,15 @@ def _check_id(name: str, value: object) -> None:
             f"Subject.{name} is {value!r}; give an id as a non-empty string,"
             ' such as "customer-demo-01".'
         )
+
+
+def checked_subject(found: object) -> Subject:
+    """Who is meant; a string is the id of a customer."""
+    if isinstance(found, Subject):
+        return found
+    if isinstance(found, str) and found:
+        return Subject(found)
+    raise ValueError(
+        f"the subject is {found!r}; give a Subject or a customer's id, such as"
+        ' "customer-demo-01".'
+    )

@@ -113,6 +113,39 @@ def test_wrong_usage_is_refused_before_anything_is_asked(
     assert not sidecar.calls
 
 
+async def test_customer_may_be_said_by_its_id_alone(sidecar: LocalSidecar) -> None:
+    guard, whom = guard_of(sidecar.target), "customer-demo-01"
+    assert guard.check(whom, TEMPLATES).subject == Subject(whom)
+    assert guard.require(whom, feature(TEMPLATES, usage=3))
+    with guard.metered(whom, TEMPLATES) as usage:
+        usage.value = 2
+    assert guard.report(whom, TEMPLATES, -1) == "acknowledged"
+    assert await guard.aio.check(whom, feature(TEMPLATES, usage=2))
+    async with guard.aio.metered(whom, TEMPLATES):
+        assert not await guard.aio.check(whom, feature(TEMPLATES, usage=3))
+    assert await guard.aio.report_event(whom, "made", delivery="acknowledged")
+    await guard.aio.aclose()
+
+
+@pytest.mark.parametrize("wrong", [None, "", 5, b"customer", ("customer", "site")])
+async def test_what_is_no_subject_is_one_clear_error(wrong: Any) -> None:
+    guard, message = Guard(), "the subject is .*; give a Subject or a customer's id"
+    with pytest.raises(ValueError, match=message):
+        guard.check(wrong, TEMPLATES)
+    with pytest.raises(ValueError, match=message):
+        guard.require(wrong, TEMPLATES)
+    with pytest.raises(ValueError, match=message):
+        guard.entitlements(wrong)
+    with pytest.raises(ValueError, match=message), guard.metered(wrong, TEMPLATES):
+        pass
+    with pytest.raises(ValueError, match=message):
+        guard.report(wrong, TEMPLATES)
+    with pytest.raises(ValueError, match=message):
+        guard.report_event(wrong, "made")
+    with pytest.raises(ValueError, match=message):
+        await guard.aio.check(wrong, TEMPLATES)
+
+
 async def test_async_guard_says_the_same(sidecar: LocalSidecar) -> None:
     guard = AsyncGuard(target=sidecar.target, timeout=5, write_timeout=5)
     assert await guard.check(SUBJECT, TEMPLATES)

@@ -63,7 +63,7 @@ def test_an_event_has_a_name(guard: Guard, name: Any) -> None:
         guard.report_event(CUSTOMER, name)
 
 
-@pytest.mark.parametrize("wrong", ["customer-1", None, 7])
+@pytest.mark.parametrize("wrong", ["", None, 7])
 def test_usage_is_somebodys(guard: Guard, sidecar: CountingSidecar, wrong: Any) -> None:
     with pytest.raises(ValueError, match="subject is"):
         guard.report(wrong, FEATURE)
