@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 
-from stigg_guard.decision import Decision
+from stigg_guard.decision import Decision, Entitlement
 from stigg_guard.metering.holds.base import Place, Want
 from stigg_guard.metering.measurement import Measurement, new_key, now_utc
 from stigg_guard.requirement import Requirement
@@ -106,8 +106,7 @@ def _moment(decision: Decision) -> datetime:
     now, entitlement = now_utc(), decision.entitlement
     if entitlement is None:
         return now
-    is_over = entitlement.resets_at is not None and now >= entitlement.resets_at
-    if is_over and decision.source == "sidecar":
+    if _is_over(entitlement, now) and decision.source == "sidecar":
         assert entitlement.resets_at is not None
         return entitlement.resets_at - _INSTANT
     if entitlement.period_start is not None and now < entitlement.period_start:
@@ -131,7 +130,12 @@ def _want(decision: Decision, units: float, key: str) -> Want | None:
     limit, usage = _limit(decision)
     if limit is None:
         return None
-    start = decision.entitlement.period_start if decision.entitlement else None
+    entitlement = decision.entitlement
+    assert entitlement is not None
+    start, is_fresh = entitlement.period_start, decision.source == "sidecar"
+    if not is_fresh and _is_over(entitlement, now_utc()):
+        # An old answer stands in, of a period that is over: this is the next one's.
+        start, usage = entitlement.resets_at, 0.0
     return Want(
         place=place,
         key=key,
@@ -140,8 +144,12 @@ def _want(decision: Decision, units: float, key: str) -> Want | None:
         usage=usage,
         period=None if start is None else start.timestamp(),
         update=update,
-        is_fresh=decision.source == "sidecar",
+        is_fresh=is_fresh,
     )
+
+
+def _is_over(entitlement: Entitlement, now: datetime) -> bool:
+    return entitlement.resets_at is not None and now >= entitlement.resets_at
 
 
 def _limit(decision: Decision) -> tuple[float | None, float | None]:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from stigg_guard.asgi import StiggGuardMiddleware
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.metering.outbox.row import NewRow, PutOff, Row
 from stigg_guard.metering.worker import Worker
-from tests.counting_sidecar import CountingSidecar, counting_sidecar
+from tests.counting_sidecar import CountingSidecar, counting_sidecar, month
 from tests.redis_server import RedisServer
 
 CUSTOMER = Subject("customer-1")
@@ -572,3 +573,22 @@ def test_usage_that_no_outbox_took_is_told_of_when_the_process_ends(
     guard.close()
     assert "Usage was lost: feature feature-1, delta 1" in caplog.text
     assert guard.counts["dropped"] == 1
+
+
+def test_units_granted_in_an_outage_count_in_the_period_that_began_meanwhile(
+    make: Make, sidecar: CountingSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sidecar.period = month(1)
+    guard = make()
+    use(guard)
+    sidecar.stop()
+    monkeypatch.setattr(
+        "stigg_guard.metering.promise.now_utc", lambda: month(2) + timedelta(hours=1)
+    )
+    with guard.metered(CUSTOMER, FEATURE, value=2):
+        sidecar.period = month(2)
+        sidecar.start()
+        use(guard, 4)
+        with pytest.raises(AccessDenied):
+            use(guard)
+    assert sidecar.total() == 6

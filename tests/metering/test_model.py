@@ -10,8 +10,10 @@ import logging
 import tempfile
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -69,6 +71,13 @@ class Views(RuleBasedStateMachine):
         self.sidecar.start()
         self.life = 0
         self.period = 1
+        # Our clock and the sidecar's agree on the period.
+        self.clock = patch(
+            "stigg_guard.metering.promise.now_utc",
+            lambda: month(self.period) + timedelta(hours=1),
+        )
+        self.clock.start()
+        self.is_heard_of = False
         self.number = 0
         self.has_restarted = False
         self.open: dict[View, float] = {}
@@ -103,6 +112,7 @@ class Views(RuleBasedStateMachine):
             return multiple()  # pyright: ignore[reportUnknownVariableType]
         view = View(block, usage, units, self.number, self.period, self.life)
         self.open[view] = units
+        self.is_heard_of = self.is_heard_of or self.sidecar.is_running
         return view
 
     @rule(view=consumes(views), fault=FAULTS)
@@ -147,7 +157,9 @@ class Views(RuleBasedStateMachine):
 
     @rule()
     def begin_a_period(self) -> None:
-        if self.period < 9 and not self.open and self.sidecar.is_running:
+        is_known = self.is_heard_of and not self.open
+        if self.period < 9 and is_known and self.sidecar.is_running:
+            self.is_heard_of = False
             self.period += 1
             self.used[self.period] = {}
             self.sidecar.period = month(self.period)
@@ -194,6 +206,7 @@ class Views(RuleBasedStateMachine):
                 found = self.sidecar.total(period=month(period))
                 assert found == sum(used.values()), (period, found, used)
         finally:
+            self.clock.stop()
             self.guard.close()
             self.sidecar.stop()
             self.folder.cleanup()
