@@ -5,6 +5,7 @@ What decorators do lives in `views`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -80,6 +81,10 @@ class StiggGuardMiddleware:
         visit = visit_of(request)
         try:
             response: HttpResponseBase = await self.get_response(request)
+        except asyncio.CancelledError:
+            if visit.give_up():
+                await asettle(project_guards().aio, request, visit, None)
+            raise
         except BaseException:
             await asettle(project_guards().aio, request, visit, None)
             raise

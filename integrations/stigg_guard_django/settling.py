@@ -46,6 +46,19 @@ async def asettle(
     _leave(guard.sync, request, visit, response)
 
 
+def settle_given_up(
+    guard: Guard, request: HttpRequest, visit: Visit, response: Any
+) -> None:
+    """Report what a view used that ran to its end when its client had gone.
+
+    Of a streamed body nothing was sent.
+    """
+    _report(guard, visit, visit.outcome(response), response)
+    guard.finish(visit, is_complete=False)
+    tell(request, visit.decisions)
+    leave(request)
+
+
 def settle_in_transaction(guard: Guard, visit: Visit, response: Any) -> None:
     """Report what a view used while its transaction is open, if there is one.
 

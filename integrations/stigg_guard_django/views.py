@@ -26,6 +26,7 @@ from stigg_guard_django.settling import (
     asettle,
     keep_private,
     settle,
+    settle_given_up,
     settle_in_transaction,
 )
 from stigg_guard_django.visit import explain, visit_of
@@ -64,13 +65,19 @@ def run(
     visit = visit_of(request)
     visit.arguments = kwargs
     guard = project_guards().sync
+    response = None
     if visit.is_owned:
-        guard.admit(specs, visit)
-        response = visit.result = view(*args, **kwargs)
-        keep_private(guard, response)
-        settle_in_transaction(guard, visit, response)
+        visit.enter()
+        try:
+            guard.admit(specs, visit)
+            response = visit.result = view(*args, **kwargs)
+            keep_private(guard, response)
+            settle_in_transaction(guard, visit, response)
+        finally:
+            if visit.exit():
+                settle_given_up(guard, request, visit, response)
         return response
-    visit.is_owned, response = True, None
+    visit.is_owned = True
     try:
         guard.admit(specs, visit)
         response = view(*args, **kwargs)

@@ -6,8 +6,9 @@ Which views are guarded lives in `views` and `middleware`.
 from __future__ import annotations
 
 import inspect
+import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpRequest
@@ -20,6 +21,7 @@ from stigg_guard_django.guards import call
 from stigg_guard_django.pages import Page
 
 KEY = "_stigg_guard"
+_turn: Final = threading.Lock()
 
 
 @dataclass(slots=True)
@@ -27,11 +29,31 @@ class Visit(RequestScope):
     """The scope of a Django request.
 
     `is_owned` says that somebody further out will settle it; `broke` that a view let an
-    error out which nobody answered.
+    error out which nobody answered. A sync view under ASGI cannot be stopped: it runs
+    on in its thread when the request is given up, and is settled there in the end.
     """
 
     is_owned: bool = False
     broke: bool = False
+    running: int = 0
+    is_given_up: bool = False
+
+    def enter(self) -> None:
+        """A sync view begins, in its thread."""
+        with _turn:
+            self.running += 1
+
+    def exit(self) -> bool:
+        """It has ended; whether the request was given up and is now its to settle."""
+        with _turn:
+            self.running -= 1
+            return self.is_given_up and not self.running
+
+    def give_up(self) -> bool:
+        """The client has gone; whether no view is left that will settle."""
+        with _turn:
+            self.is_given_up = True
+            return not self.running
 
     def outcome(self, response: object) -> int | None:
         """The status to settle with; None when the answer stands for a broken view.

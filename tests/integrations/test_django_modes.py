@@ -20,6 +20,7 @@ from django.utils.asyncio import async_unsafe
 from sidecar_client.local import LocalSidecar
 from stigg_guard import AccessDenied, Decision, Settings, connect
 from stigg_guard_django import meters_usage, requires_feature
+from stigg_guard_django.apps import project_guards
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
 from tests.integrations.django_site import GUARD, configure, customer_of, project
@@ -337,6 +338,76 @@ async def test_request_that_is_given_up_is_not_metered(sidecar: LocalSidecar) ->
         with pytest.raises(asyncio.CancelledError):
             await task
     assert sidecar.calls["ReportUsage"] == 0
+
+
+@pytest.mark.parametrize(("status", "counted"), [(201, 4), (500, 3)])
+async def test_sync_view_is_metered_though_its_client_went_away(
+    sidecar: LocalSidecar, status: int, counted: int
+) -> None:
+    # Its thread cannot be stopped: what it makes is made, and used.
+    started, may_end, ended = (threading.Event() for _ in range(3))
+
+    def view(request: HttpRequest) -> HttpResponse:
+        started.set()
+        assert may_end.wait(10)
+        return HttpResponse(status=status)
+
+    guarded = meters_usage(TEMPLATES)(view)
+
+    def told_of_its_end(request: HttpRequest) -> HttpResponse:
+        try:
+            return guarded(request)
+        finally:
+            ended.set()
+
+    with project({"": told_of_its_end}, target=sidecar.target):
+        request = AsyncRequestFactory().post("/", headers=CUSTOMER)
+        task = asyncio.create_task(ASGIHandler().get_response_async(request))
+        assert await asyncio.to_thread(started.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        may_end.set()
+        assert await asyncio.to_thread(ended.wait, 10)
+        assert used(sidecar, WITHIN) == counted
+        counts = project_guards().sync.counts
+    # Nothing of it is held any more.
+    assert counts["held"] == counts.get("acknowledged", 0) + (status == 500)
+
+
+async def test_sync_view_that_begins_when_its_client_went_away_holds_nothing_on(
+    sidecar: LocalSidecar,
+) -> None:
+    begun, may_ask, ended = (threading.Event() for _ in range(3))
+
+    def slow_customer(request: HttpRequest) -> str | None:
+        begun.set()
+        assert may_ask.wait(10)
+        return customer_of(request)
+
+    @meters_usage(TEMPLATES)
+    def view(request: HttpRequest) -> HttpResponse:
+        raise RuntimeError
+
+    def told_of_its_end(request: HttpRequest) -> HttpResponse:
+        try:
+            return view(request)
+        finally:
+            ended.set()
+
+    site = {"": told_of_its_end, "new/": create}
+    with project(site, target=sidecar.target, customer=slow_customer, holds_wait=0):
+        request = AsyncRequestFactory().post("/", headers=CUSTOMER)
+        task = asyncio.create_task(ASGIHandler().get_response_async(request))
+        assert await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        may_ask.set()
+        assert await asyncio.to_thread(ended.wait, 10)
+        client = AsyncClient()
+        answers = [await client.post("/new/", headers=CUSTOMER) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
 def test_head_of_a_denial_has_its_headers_and_no_body(sidecar: LocalSidecar) -> None:
