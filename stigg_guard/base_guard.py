@@ -175,7 +175,7 @@ class BaseGuard(FunctionDecorators):
             error.decision,
             accept=accept,
             view=self.wanted(error),
-            message=error.message,
+            message=error.own_message,
             back=back,
         )
 

@@ -57,10 +57,15 @@ class AccessDenied(StiggGuardError):
         self.decision = decision
         self.on_denied = on_denied
         """What the view asked for in place of the application's answer, if anything."""
-        self.message = message
+        self.own_message = message
         """What the view wants to be said in place of the reason's usual sentence."""
         self.denials: DenialPolicy | None = None
         """How the application answers denials, where its guard is known."""
+
+    @property
+    def message(self) -> str:
+        """A sentence for people, which GraphQL servers take for their error's own."""
+        return str(self.extensions["detail"])
 
     @property
     def extensions(self) -> dict[str, object]:
@@ -73,7 +78,7 @@ class AccessDenied(StiggGuardError):
 
         denials = self.denials or DenialPolicy()
         status = denials.status(self.decision, self.on_denied)
-        return denials.problem(self.decision, status, self.message)
+        return denials.problem(self.decision, status, self.own_message)
 
     def __reduce__(self) -> tuple[type[AccessDenied], tuple[object, ...]]:
-        return AccessDenied, (self.decision, None, self.message)
+        return AccessDenied, (self.decision, None, self.own_message)

@@ -75,7 +75,9 @@ def denied_request(guard: Guard, error: AccessDenied) -> DeniedRequest:
     if isinstance(error, DeniedRequest):
         return error
     denial = guard.denial(error)
-    denied = _class_of(denial.status)(error.decision, error.on_denied, error.message)
+    denied = _class_of(denial.status)(
+        error.decision, error.on_denied, error.own_message
+    )
     denied.description = str(denial.problem["detail"])
     denied.problem = denial.problem
     denied.guard = guard

@@ -52,6 +52,13 @@ def test_denial_survives_pickling() -> None:
     assert pickle.loads(pickle.dumps(AccessDenied(decision))).decision == decision
 
 
+def test_message_of_a_denial_is_a_sentence_for_people() -> None:
+    decision = denied(Reason.BUDGET_EXCEEDED)
+    assert AccessDenied(decision, message="Ask us.").message == "Ask us."
+    usual = AccessDenied(decision)
+    assert usual.message == usual.extensions["detail"]
+
+
 def test_extensions_tell_status_and_reason_and_not_the_customer() -> None:
     extensions = AccessDenied(denied(Reason.REVOKED), message="Ask us.").extensions
     assert extensions["status"] == 403

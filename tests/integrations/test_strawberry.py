@@ -186,6 +186,7 @@ def test_denial_tells_what_the_application_settled(sidecar: LocalSidecar) -> Non
     assert extensions is not None
     assert extensions["status"] == 403
     assert extensions["detail"] == "Editors cost more."
+    assert done.errors[0].message == "Editors cost more."
     guard.close()
 
 

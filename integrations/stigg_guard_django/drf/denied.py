@@ -31,7 +31,7 @@ class APIAccessDenied(AccessDenied, APIException):
     detail: Any
 
     def __init__(self, error: AccessDenied, denial: Denial, challenge: str) -> None:
-        super().__init__(error.decision, error.on_denied, error.message)
+        super().__init__(error.decision, error.on_denied, error.own_message)
         self.denials = error.denials
         self.status_code = denial.status
         self.detail = dict(denial.problem) if denial.status >= 400 else {}
