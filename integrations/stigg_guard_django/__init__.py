@@ -5,7 +5,7 @@ Settings are read in `apps`; what is asked and answered is `stigg_guard`'s.
 
 from __future__ import annotations
 
-from stigg_guard import AccessDenied, guard_exempt
+from stigg_guard import AccessDenied
 from stigg_guard.extras import require
 
 require("django", extra="django", needed_by=__name__)
@@ -25,6 +25,7 @@ from stigg_guard_django.paths import guarded_path, guarded_re_path  # noqa: E402
 from stigg_guard_django.project_guard import guard  # noqa: E402
 from stigg_guard_django.staff import is_staff  # noqa: E402
 from stigg_guard_django.views import (  # noqa: E402
+    guard_exempt,
     meters_usage,
     requires_all,
     requires_any,

@@ -13,7 +13,7 @@ from typing import Any, cast
 from django.http import HttpRequest
 
 from stigg_guard import AccessDenied
-from stigg_guard.decorators import Decorators, View
+from stigg_guard.decorators import EXEMPT, Decorators, View, check_view
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.guards import is_async
@@ -116,6 +116,28 @@ async def arun(
     finally:
         await asettle(guard, request, visit, response)
     return response
+
+
+def guard_exempt(view: View) -> View:
+    """A view that rules and `guarded_path` leave alone; decorators on it still hold.
+
+    It is another function, as Django's own decorators make one: in a URLconf it exempts
+    that route, and no other of the same view.
+    """
+    check_view("guard_exempt", view)
+    called: Any = view
+
+    @wraps(view)
+    def exempt(*args: Any, **kwargs: Any) -> Any:
+        return called(*args, **kwargs)
+
+    @wraps(view)
+    async def aexempt(*args: Any, **kwargs: Any) -> Any:
+        return await called(*args, **kwargs)
+
+    found: Any = aexempt if is_async(view) else exempt
+    setattr(found, EXEMPT, True)
+    return cast("View", found)
 
 
 def request_among(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> HttpRequest:

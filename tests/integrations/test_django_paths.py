@@ -46,6 +46,9 @@ def pricing(request: HttpRequest) -> HttpResponse:
     return HttpResponse("pricing")
 
 
+VIEWS: tuple[Any, ...] = (plain, aplain)
+
+
 class Reports(View):
     def get(self, request: HttpRequest, number: int = 0) -> HttpResponse:
         return HttpResponse(f"report {number}")
@@ -182,6 +185,22 @@ def test_guarded_includes_inside_each_other_all_hold(sidecar: LocalSidecar) -> N
         feature(DOMAIN),
         feature(ANALYTICS),
     ]
+
+
+def test_exemption_in_a_urlconf_is_that_of_one_route(
+    sidecar: LocalSidecar,
+) -> None:
+    class_view = Reports.as_view()
+    routes = [
+        *(path(f"exempt/{n}/", guard_exempt(v)) for n, v in enumerate(VIEWS)),
+        *(path(f"{n}/", v) for n, v in enumerate(VIEWS)),
+        path("exempt/class/", guard_exempt(class_view)),
+        path("class/", class_view),
+    ]
+    with Laid(sidecar, guarded_path("", include(routes), feature=DOMAIN)):
+        for name in ("0", "1", "class"):
+            assert may_not().get(f"/exempt/{name}/").status_code == 200
+            assert may_not().get(f"/{name}/").status_code == 402
 
 
 def test_exempt_view_in_a_guarded_include_is_free(sidecar: LocalSidecar) -> None:

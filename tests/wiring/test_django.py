@@ -261,7 +261,8 @@ def test_above_cache_page(sidecar: LocalSidecar) -> None:
 @wiring(NAME, "`@guard_exempt` on a view", "free of rules and of `guarded_path` above")
 def test_exempt(sidecar: LocalSidecar) -> None:
     rules = [{"path": "/x/", "feature": DOMAIN}]
-    assert statuses(sidecar, guard_exempt(_copy()), rules=rules) == (200, 200)
+    assert statuses(sidecar, guard_exempt(plain), rules=rules) == (200, 200)
+    assert statuses(sidecar, plain, rules=rules) == (200, 402)
 
 
 @wiring(
@@ -390,13 +391,6 @@ def _guard() -> tuple[str, ...]:
 def _with_users() -> tuple[str, ...]:
     sessions = "django.contrib.sessions.middleware.SessionMiddleware"
     return (sessions, AUTHENTICATION, *_guard())
-
-
-def _copy() -> Callable[..., Any]:
-    def view(request: HttpRequest) -> HttpResponse:
-        return HttpResponse("plain")
-
-    return view
 
 
 def _cache(name: str) -> dict[str, Any]:

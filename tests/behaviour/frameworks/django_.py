@@ -110,7 +110,7 @@ def _decorated(view: View, decorators: tuple[Guarded, ...]) -> View:
 
 
 def _view() -> View:
-    # A function of its own: decorators and guard_exempt mark what they stand on.
+    # A function of its own: decorators mark what they stand on.
     def own(request: HttpRequest, **found: object) -> HttpResponseBase:
         return view(request, **found)
 
