@@ -191,7 +191,7 @@ def test_exemption_in_a_urlconf_is_that_of_one_route(
     sidecar: LocalSidecar,
 ) -> None:
     class_view = Reports.as_view()
-    routes = [
+    routes: list[Any] = [
         *(path(f"exempt/{n}/", guard_exempt(v)) for n, v in enumerate(VIEWS)),
         *(path(f"{n}/", v) for n, v in enumerate(VIEWS)),
         path("exempt/class/", guard_exempt(class_view)),
