@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.deliverer import Deliverer
+from stigg_guard.metering.farewell import send_directly
 from stigg_guard.metering.holding import Holding
 from stigg_guard.metering.holds.base import Holds, Keep, Place, Settle
 from stigg_guard.metering.holds.elsewhere import HoldsAmongOthers, HoldsElsewhere
@@ -41,6 +42,7 @@ _REDIS: Final = (
     *("redis+cluster", "rediss+cluster"),
 )
 _PAUSE: Final = 0.01
+_FAREWELL: Final = 1.0
 
 
 class Stores(Holding):
@@ -252,17 +254,21 @@ class Stores(Holding):
 
     def own_worker(self) -> Worker:
         """A worker of this process, which granted what it holds in memory."""
+        return self._own_worker_of(self.outbox)
+
+    def _own_worker_of(self, outbox: Outbox) -> Worker:
         if not self.is_instant:
-            return self._worker_with(self.holds)
-        return self._worker_with(HoldsAmongOthers(self.holds, _is_alone))
+            return self._worker_with(self.holds, outbox)
+        return self._worker_with(HoldsAmongOthers(self.holds, _is_alone), outbox)
 
     def worker(self) -> Worker:
         """A worker for a command; holds in memory are other processes'."""
-        return self._worker_with(HoldsElsewhere() if self.is_instant else self.holds)
+        holds = HoldsElsewhere() if self.is_instant else self.holds
+        return self._worker_with(holds, self.outbox)
 
-    def _worker_with(self, holds: Holds) -> Worker:
+    def _worker_with(self, holds: Holds, outbox: Outbox) -> Worker:
         return Worker(
-            outbox=self.outbox,
+            outbox=outbox,
             report=self._make_report(),
             holds=holds,
             terms=self.terms,
@@ -354,7 +360,7 @@ class Stores(Holding):
         if self._outbox is not None:
             self._drain(self._outbox)
             self._deliverer.stop()
-            for row in self._spill.end():
+            for row in self._unsent(self._outbox, self._spill.end()):
                 cause = f"{row.error or 'not sent yet'}; the process ends"
                 self._happened("dropped", row.measurement, cause)
             if self._outbox.is_durable:
@@ -362,6 +368,15 @@ class Stores(Holding):
                 self._has_started = self._has_begun = self._has_restored = False
                 self._outbox = None
         self.close_holds()
+
+    def _unsent(self, outbox: Outbox, rows: list[NewRow]) -> Sequence[NewRow | Row]:
+        """What neither the outbox nor, in the end, the sidecar takes."""
+        return rows and send_directly(rows, outbox, self._own_worker_of, self._farewell)
+
+    @property
+    def _farewell(self) -> float:
+        """The seconds of DRAIN_TIMEOUT that are kept for usage no outbox took."""
+        return min(_FAREWELL, self._settings.drain_timeout / 2)
 
     async def aclose(self) -> None:
         """Close from an event loop, which goes on meanwhile."""
@@ -375,7 +390,8 @@ class Stores(Holding):
         if not self._deliverer.is_running and outbox.is_durable:
             return
         timeout = self._settings.drain_timeout
-        self._spill.flush()
+        if not self._spill.flush():
+            timeout -= self._farewell
         try:
             empty = self._deliverer.drain(timeout, lambda: _is_empty(outbox))
             if not empty and not outbox.is_durable:

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from stigg_guard import AccessDenied, Guard, Happening, Subject
 from stigg_guard.asgi import StiggGuardMiddleware
 from stigg_guard.metering.measurement import Measurement
+from stigg_guard.metering.outbox.base import OutboxUnavailable
 from stigg_guard.metering.outbox.row import NewRow, PutOff, Row
 from stigg_guard.metering.worker import Worker
 from tests.counting_sidecar import CountingSidecar, counting_sidecar, month
@@ -572,6 +573,65 @@ def test_usage_that_no_outbox_took_is_told_of_when_the_process_ends(
     use(guard)
     guard.close()
     assert "Usage was lost: feature feature-1, delta 1" in caplog.text
+    assert guard.counts["dropped"] == 1
+
+
+def _full(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the guard's outbox take nothing more, and be read as before."""
+
+    def put(_: object) -> None:
+        raise OutboxUnavailable("the disk is full")
+
+    monkeypatch.setattr(guard.outbox, "put", put)
+
+
+def test_usage_that_no_outbox_took_is_sent_when_the_process_ends(
+    make: Make, sidecar: CountingSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = make(write_timeout=0.2, drain_timeout=5)
+    use(guard)
+    sidecar.stop()
+    use(guard)
+    _full(guard, monkeypatch)
+    use(guard, 2)
+    guard.report_event(CUSTOMER, "email.sent", delivery="acknowledged")
+    sidecar.start()
+    guard.close()
+    assert sidecar.total() == 3  # the one in the outbox waits there
+    assert len(sidecar.events) == 1
+    assert "dropped" not in guard.counts
+
+
+def test_a_total_that_no_outbox_took_overtakes_no_changes_in_it(
+    make: Make, sidecar: CountingSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = make(write_timeout=0.2, drain_timeout=5)
+    use(guard)
+    sidecar.stop()
+    use(guard)
+    _full(guard, monkeypatch)
+    guard.report(CUSTOMER, FEATURE, 5, update="set")
+    sidecar.start()
+    guard.close()
+    assert sidecar.total() == 1
+    assert guard.counts["dropped"] == 1
+
+
+def test_what_a_silent_outbox_may_have_is_not_sent_past_it(
+    make: Make, sidecar: CountingSidecar, tmp_path: Path
+) -> None:
+    redis = RedisServer(tmp_path)
+    redis.start()
+    guard = make(outbox=redis.url, write_timeout=0.2, drain_timeout=5)
+    use(guard)
+    redis.kill()
+    sidecar.stop()
+    use(guard)
+    guard.report_event(CUSTOMER, "email.sent", delivery="acknowledged")
+    sidecar.start()
+    guard.close()
+    assert sidecar.total() == 1
+    assert len(sidecar.events) == 1
     assert guard.counts["dropped"] == 1
 
 
