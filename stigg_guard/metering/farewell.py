@@ -22,7 +22,7 @@ def send_directly(
     outbox: Outbox,
     worker_of: Callable[[Outbox], Worker],
     timeout: float,
-) -> list[NewRow | Row]:
+) -> Sequence[NewRow | Row]:
     """Send rows to the sidecar past their outbox, for so long; what is left of them.
 
     What the outbox stored after all is its own to deliver.
