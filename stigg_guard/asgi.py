@@ -23,7 +23,7 @@ from stigg_guard.exchange import (
     exchange_of,
     header,
 )
-from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.guard import AsyncGuard, Guard, checked_guard
 from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.lifespan import end, start
 from stigg_guard.rule_settings import only_paths
@@ -108,7 +108,8 @@ class StiggGuardMiddleware:
             owner="StiggGuardMiddleware",
         )
         self.app = app
-        self.guard = AsyncGuard(own) if guard is None else guard.aio
+        given = None if guard is None else checked_guard(guard, type(self).__name__)
+        self.guard = AsyncGuard(own) if given is None else given.aio
         self._owns_guard = guard is None
         self._customer = own.customer
         rules = own.rules if guard is None else guard.settings.rules + own.rules

@@ -29,6 +29,7 @@ from stigg_guard.entitlements_flow import (
     entitlements_flow,
     request_entitlements_flow,
 )
+from stigg_guard.errors import ConfigurationError
 from stigg_guard.flow import decide
 from stigg_guard.metering.conversation import Fate, report_flow
 from stigg_guard.metering.measurement import Measurement
@@ -585,3 +586,12 @@ class AsyncGuard(BaseGuard):
             await self._core.stores.astore(step.row)
         else:
             self._core.stores.submit(step.row)
+
+
+def checked_guard(found: object, owner: str) -> Guard | AsyncGuard:
+    """A guard that was given to `owner`, or an error that says what to give."""
+    if not isinstance(found, Guard | AsyncGuard):
+        raise ConfigurationError(
+            f"{owner}(guard=...) is {found!r}; give it a Guard or an AsyncGuard."
+        )
+    return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stigg_guard.decision import Decision
 from stigg_guard.errors import AccessDenied, ConfigurationError
-from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.guard import AsyncGuard, Guard, checked_guard
 from stigg_guard.lazy_entitlements import LazyEntitlements
 from stigg_guard.rule_settings import only_paths
 from stigg_guard.rules import Rule, matching
@@ -59,7 +59,8 @@ class StiggGuardMiddleware:
                 f"{type(self).__name__} was given a guard and {', '.join(settings)};"
                 " give the settings to the guard."
             )
-        self.guard = Guard(read) if guard is None else guard.sync
+        given = None if guard is None else checked_guard(guard, type(self).__name__)
+        self.guard = Guard(read) if given is None else given.sync
         self._app = app
         self._customer = read.customer
         rules = read.rules if guard is None else guard.settings.rules + read.rules

@@ -12,9 +12,9 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
 
-from stigg_guard.errors import AccessDenied
+from stigg_guard.errors import AccessDenied, StiggGuardError
 from stigg_guard.exchange import KEY, Exchange
-from stigg_guard.guard import AsyncGuard, Guard
+from stigg_guard.guard import AsyncGuard, Guard, checked_guard
 from stigg_guard.steps import RequestScope
 from stigg_guard_starlette.pages import denial_of
 
@@ -37,14 +37,21 @@ def install_handlers(
     the application's own wins, whether it comes first or later.
     """
     if not has_own(app.exception_handlers):
-        own = AsyncGuard() if guard is None else guard.aio
+        own = AsyncGuard()
+        if guard is not None:
+            own = checked_guard(guard, "install_handlers").aio
         handler: Any = partial(_answered, own, templates)
         app.add_exception_handler(AccessDenied, handler)
 
 
 def has_own(handlers: Any) -> bool:
-    """Whether there is a handler for denials already."""
-    return any(base in handlers for base in AccessDenied.__mro__)
+    """Whether there is a handler for denials already.
+
+    One for `Exception` is for what broke: Starlette keeps it for errors that nobody
+    else answers.
+    """
+    ours = (base for base in AccessDenied.__mro__ if issubclass(base, StiggGuardError))
+    return any(base in handlers for base in ours)
 
 
 async def answered(request: HTTPConnection, error: AccessDenied) -> ASGIApp:

@@ -240,6 +240,12 @@ def test_settings_beside_a_guard_are_refused() -> None:
         StiggGuardMiddleware(hello, guard=Guard(), timeout=1)
 
 
+def test_what_is_no_guard_is_refused() -> None:
+    wrong: Any = "127.0.0.1:80"
+    with pytest.raises(ConfigurationError, match="give it a Guard or an AsyncGuard"):
+        StiggGuardMiddleware(hello, guard=wrong)
+
+
 def test_setting_that_does_not_exist_is_refused_by_name() -> None:
     message = r"\(timout=...\) is not .* Did you mean StiggGuardMiddleware.timeout="
     with pytest.raises(ConfigurationError, match=message):

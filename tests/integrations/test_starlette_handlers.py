@@ -87,6 +87,18 @@ def test_own_handler_wins(guard: AsyncGuard, order: str, error: Any) -> None:
         assert client.get("/").text == "own answer: AccessDenied"
 
 
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_handler_of_what_broke_gets_no_denial(guard: AsyncGuard, order: str) -> None:
+    app = Starlette(routes=routes_of(guard), lifespan=guard_lifespan(guard))
+    if order == "before":
+        app.add_exception_handler(Exception, own)
+    install_handlers(app)
+    if order == "after":
+        app.add_exception_handler(Exception, own)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.get("/").status_code == 402
+
+
 @pytest.mark.parametrize("is_installed", [True, False])
 def test_mounted_application_answers_what_the_middleware_around_would_see_too_late(
     guard: AsyncGuard, sidecar: LocalSidecar, is_installed: bool

@@ -427,6 +427,9 @@ def test_bad_wiring_is_named() -> None:
         StiggGuardMiddleware(plain, rules=[{"path": "/"}])
     with pytest.raises(ConfigurationError, match="a guard and timeout; give the set"):
         StiggGuardMiddleware(plain, guard=Guard(), timeout=1)
+    wrong: Any = "127.0.0.1:80"
+    with pytest.raises(ConfigurationError, match="give it a Guard or an AsyncGuard"):
+        StiggGuardMiddleware(plain, guard=wrong)
     with pytest.raises(ConfigurationError, match="wrap the application: app = "):
         stigg_guard_wsgi.guard_from(environ_of())
 
