@@ -263,6 +263,11 @@ def _check_target(feature_id: object, currency_id: object) -> None:
     name, value = ("feature id", feature_id)
     if feature_id is None:
         name, value = ("currency", currency_id)
+    if isinstance(value, Requirement):
+        raise ValueError(
+            f'the {name} is a whole feature("{value.name}", ...); give "{value.name}"'
+            " and the rest by keyword, or give it to requires_all(...)."
+        )
     if not isinstance(value, str) or not value.strip():
         raise ValueError(
             f"the {name} is {value!r}; give its id as a non-empty string,"

@@ -140,6 +140,9 @@ def rule_methods(methods: Collection[str] | None) -> frozenset[str] | None:
         return None
     if isinstance(methods, str):
         raise ValueError(f'methods is "{methods}"; give a list, such as ["{methods}"].')
+    given: object = methods
+    if not isinstance(given, Collection):  # an iterator would be empty the second time
+        raise ValueError(f'methods is {given!r}; give a list, such as ["POST"].')
     if not methods:
         raise ValueError(
             "methods is empty, so the rule matches nothing; leave it out"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stigg_guard import Requirement, Settings, guard_exempt, specs_of
+from stigg_guard import Requirement, Settings, feature, guard_exempt, specs_of
 from stigg_guard.decorators import Decorators, is_exempt
 from stigg_guard.rule_settings import read_rule
 from stigg_guard.specs import feature_spec, meter_spec
@@ -49,6 +49,10 @@ class View:
         (lambda: decorators.requires_feature("  "), "the feature id is '  '"),
         (lambda: decorators.meters_usage(""), "the feature id is ''"),
         (lambda: decorators.requires_feature(7), "the feature id is 7"),  # type: ignore[arg-type]
+        (
+            lambda: decorators.requires_feature(feature("f", at_least=2)),  # type: ignore[arg-type]
+            'give "f" and the rest by keyword, or give it to requires_all(...)',
+        ),
         (lambda: decorators.requires_feature(), "neither of feature id and currency"),
         (lambda: decorators.requires_feature("f", currency="c"), "given both"),
         (lambda: decorators.requires_any(), "given nothing to require"),

@@ -110,6 +110,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"RULES": [{"path": "/x", "methods": ["FETCH"], "feature": "f"}]}, "'FETCH'"),
     ({"RULES": [{"path": "/x", "methods": "GET", "feature": "f"}]}, '["GET"]'),
     ({"RULES": [{"path": "/x", "feature": ""}]}, "the feature id is ''"),
+    ({"RULES": [{"path": "/x", "methods": 5, "feature": "f"}]}, "methods is 5; give a"),
+    (
+        {"RULES": [{"path": "/x", "methods": iter(["GET"]), "feature": "f"}]},
+        'give a list, such as ["POST"]',
+    ),
     (
         {"RULES": [{"path": "/x", "feature": "f", "value": 1}]},
         '"value" is not a key',
