@@ -165,10 +165,18 @@ def _take(take: Take) -> Generator[Step, Any, Taken]:
 def settle_flow(
     promises: Sequence[Promise], outcome: Outcome, scope: RequestScope, ground: Ground
 ) -> Generator[Step, Any, None]:
-    """What becomes of promises once the view has run, in their order."""
+    """What becomes of promises once the view has run, in their order.
+
+    A `when` that fails is like a function that fails in `measure_flow`.
+    """
     late: list[Promise] = []
     for item in promises:
-        if not _counts(item, outcome, scope):
+        try:
+            counts = _counts(item, outcome, scope)
+        except Exception as error:
+            yield from _unmeasured(item, error, ground)
+            continue
+        if not counts:
             yield from give_back(item)
         elif outcome.is_streamed and item.spec.streamed != "start":
             late.append(item)

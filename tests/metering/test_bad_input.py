@@ -14,7 +14,7 @@ from stigg_guard import AsyncGuard, ConfigurationError, Guard, Settings, Subject
 from stigg_guard.metering import moment
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.specs import meter_spec
-from stigg_guard.steps import Usage
+from stigg_guard.steps import RequestScope, Usage
 from tests.counting_sidecar import CountingSidecar, counting_sidecar
 
 CUSTOMER = Subject("customer-1")
@@ -164,8 +164,6 @@ def test_a_timestamp_is_reported_in_utc(guard: Guard, sidecar: CountingSidecar) 
 def test_a_function_that_fails_afterwards_drops_its_usage_and_says_so(
     guard: Guard, sidecar: CountingSidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from stigg_guard.steps import RequestScope
-
     def value(result: Any) -> float:
         return float(result["missing"])
 
@@ -177,6 +175,22 @@ def test_a_function_that_fails_afterwards_drops_its_usage_and_says_so(
     assert "Usage was lost: feature feature-1, customer 'customer-1'" in caplog.text
     assert "KeyError('missing')" in caplog.text
     assert sidecar.total() == 0
+    assert guard.counts["dropped"] == 1
+
+
+def test_a_when_that_fails_drops_its_usage_and_no_other(
+    guard: Guard, sidecar: CountingSidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    def when(status: int) -> bool:
+        raise LookupError(status)
+
+    scope = RequestScope(subject=CUSTOMER, subject_is_known=True)
+    specs = (meter_spec(FEATURE, when=when), meter_spec(FEATURE, value=2))
+    guard.admit(specs, scope)
+    guard.settle(scope, 200)
+    assert "Usage was lost: feature feature-1" in caplog.text
+    assert "LookupError(200)" in caplog.text
+    assert sidecar.total() == 2
     assert guard.counts["dropped"] == 1
 
 
