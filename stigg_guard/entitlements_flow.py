@@ -48,8 +48,10 @@ def request_entitlements_flow(
     if subject is None:
         return OFF if ground.bypasses() else NO_CUSTOMER
     reports = ground.reports_of(subject)
-    if scope.entitlements is not None and scope.entitlements[0] == reports:
-        return scope.entitlements[1]
+    if scope.entitlements is not None:
+        reported, known = scope.entitlements
+        if reported == reports and known.subject == subject:
+            return known
     found = yield from entitlements_flow(subject, ground)
     scope.entitlements = reports, found
     return found

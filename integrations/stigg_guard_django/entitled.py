@@ -54,10 +54,19 @@ def entitlements_from(request: Any) -> RequestEntitlements:
     Takes the requests of Django REST framework too.
     """
     own: HttpRequest = getattr(request, "_request", request)
+    if hasattr(request, "parser_context"):  # of Django REST framework
+        _know_user_of(request)
     found = own.__dict__.get(ATTRIBUTE)
     if not isinstance(found, RequestEntitlements):
         found = own.__dict__[ATTRIBUTE] = _of(own)
     return found
+
+
+def _know_user_of(request: Any) -> None:
+    """Have CUSTOMER asked anew if it was before the API knew its user."""
+    from stigg_guard_django.drf.entry import visit_in_api
+
+    visit_in_api(request)
 
 
 def _of(request: HttpRequest) -> RequestEntitlements:

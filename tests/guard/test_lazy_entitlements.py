@@ -64,6 +64,16 @@ def test_nothing_is_asked_before_first_use(guard: Guard, sidecar: LocalSidecar) 
     assert resolver.calls == ["request"]
 
 
+def test_another_customer_is_not_shown_what_the_first_one_has(guard: Guard) -> None:
+    resolver = Resolver()
+    scope = RequestScope(request="request", customer=resolver)
+    entitlements = LazyEntitlements(guard, lambda: scope)
+    assert entitlements.has(DOMAIN)
+    resolver.customer = Subject("customer-demo-02")  # as when an API knows its user
+    scope.subject_is_known = False
+    assert not entitlements.has(DOMAIN)
+
+
 async def test_async_twins_ask_once_too(sidecar: LocalSidecar) -> None:
     guard = AsyncGuard(target=sidecar.target, timeout=5)
     resolver = Resolver()

@@ -26,7 +26,7 @@ from rest_framework.views import exception_handler as drf_handler
 
 from sidecar_client.local import LocalSidecar
 from stigg_guard import Subject
-from stigg_guard_django import guard_from, usage_from
+from stigg_guard_django import entitlements_from, guard_from, usage_from
 from stigg_guard_django.drf import (
     APIAccessDenied,
     exception_handler,
@@ -358,6 +358,29 @@ def test_customer_is_asked_for_again_when_the_api_knows_its_user(
         response = client(WITHIN).get("/")
     assert response.json() == {"domains": WITHIN}
     assert response.headers["X-Early"] == "False"
+
+
+@pytest.mark.parametrize("session", [None, WITHIN])
+@pytest.mark.parametrize("needs", [(), (requires(FILE_SIZE),)])
+def test_view_is_shown_what_the_user_of_the_api_has(
+    needs: Any, session: str | None, sidecar: LocalSidecar
+) -> None:
+    class Shown(Api):
+        permission_classes = needs
+
+        def get(self, request: Request) -> Response:
+            return Response(entitlements_from(request).has(DOMAIN))
+
+    early = "tests.integrations.drf_site.AskingEarly"
+    browser: dict[str, Any] = {} if session is None else {"session": session}
+    with (
+        api({"": Shown.as_view()}, target=sidecar.target),
+        override_settings(MIDDLEWARE=[GUARD, early]),
+    ):
+        shown = client(AT_LIMIT, **browser).get("/")
+        assert shown.headers["X-Early"] == str(session is not None)
+        assert shown.json() is False
+        assert client(WITHIN).get("/").json() is True
 
 
 def test_nobodys_request_is_challenged_as_the_api_does_it(
