@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pytest
+from django.core.cache import cache
 from django.test import override_settings
 from django.urls import path
 from django.views.decorators.cache import cache_page
@@ -312,3 +313,17 @@ def test_view_sees_what_was_decided(project: Any) -> None:
 
     with override_settings(ROOT_URLCONF=_urls({"": View.as_view()})):
         assert client(WITHIN).get("/").json() == 100
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_what_staff_may_see_is_kept_by_no_cache(
+    is_cached: bool, sidecar: LocalSidecar
+) -> None:
+    cache.clear()
+    view = view_with(IsAdminUser | requires(DOMAIN))
+    shown = cache_page(60)(view) if is_cached else view
+    with api({"": shown}, target=sidecar.target):
+        answer = client(f"staff:{AT_LIMIT}").get("/")
+        assert answer.status_code == 200
+        assert "private" in answer.headers["Cache-Control"]
+        assert client(AT_LIMIT).get("/").status_code == 402

@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from stigg_guard import AccessDenied
+from stigg_guard_django.drf.entry import keep_from_caches
 
 
 class Composable(BasePermissionMetaclass, OperandHolder, SingleOperandHolder):
@@ -63,7 +64,11 @@ class Composite(BasePermission, metaclass=Composable):
         self._refused: list[Any] = []
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Whether all permissions are given, or any."""
+        """Whether all permissions are given, or any.
+
+        Who is let through by another one is let through a guard all the same.
+        """
+        keep_from_caches(request, view)
         return self._decide(lambda each: bool(each.has_permission(request, view)))
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:

@@ -33,6 +33,12 @@ def visit_in_api(request: Request) -> Visit:
 def admit(request: Request, view: Any, spec: ViewSpec) -> None:
     """Let the request go on, or raise `AccessDenied`."""
     project_guards().sync.admit((spec,), visit_in_api(request))
+    keep_from_caches(request, view)
+
+
+def keep_from_caches(request: Request, view: Any) -> None:
+    """Have the response marked as one that is not for everybody."""
+    visit_of(request._request).is_personal = True
     if hasattr(view, "finalize_response"):
         # It lives for this request only; a cache around it is not to keep this.
         view.finalize_response = partial(_finalized, view.finalize_response)
