@@ -29,7 +29,7 @@ from stigg_guard.view import ViewSpec
 from stigg_guard_django.guards import is_async
 from stigg_guard_django.views import DjangoDecorators, request_among
 from stigg_guard_django.views import guarded as guarded_view
-from stigg_guard_django.visit import aanswer, answer, visit_of
+from stigg_guard_django.visit import aanswer, answer, ask_anew, visit_of
 
 __all__ = [
     "answer_denials",
@@ -68,6 +68,7 @@ def _sync(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
 
     @wraps(view)
     def operation(*args: Any, **kwargs: Any) -> Any:
+        _know_user_of(request_among(args, kwargs))
         try:
             return inner(*args, **kwargs)
         except AccessDenied as error:
@@ -83,12 +84,18 @@ def _async(view: Callable[..., Any], specs: tuple[ViewSpec, ...]) -> Any:
 
     @wraps(view)
     async def operation(*args: Any, **kwargs: Any) -> Any:
+        _know_user_of(request_among(args, kwargs))
         try:
             return await inner(*args, **kwargs)
         except AccessDenied as error:
             return await aanswer(request_among(args, kwargs), error)
 
     return operation
+
+
+def _know_user_of(request: HttpRequest) -> None:
+    if hasattr(request, "auth"):  # which a middleware that asked before had not
+        ask_anew(visit_of(request))
 
 
 def _noticed(view: Callable[..., Any]) -> Any:

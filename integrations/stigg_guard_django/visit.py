@@ -82,6 +82,11 @@ def visit_of(request: HttpRequest) -> Visit:
     return visit
 
 
+def ask_anew(visit: Visit) -> None:
+    """Forget who asks: an API has come to know its user, who may be another one."""
+    visit.subject, visit.subject_is_known, visit.is_exempt = None, False, None
+
+
 def usage_from(request: HttpRequest, feature_id: str | None = None) -> Usage:
     """What this request uses; set its `value` to report that, whatever it was to be.
 

@@ -27,7 +27,7 @@ from stigg_guard_django.ninja import (
 from stigg_guard_django.routes import routes_of
 from tests.behaviour.routes import ANALYTICS, AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
-from tests.integrations.django_site import project
+from tests.integrations.django_site import GUARD, project
 
 
 class NewTemplate(Schema):
@@ -43,13 +43,23 @@ class Bearer(HttpBearer):
 
 
 def customer_of(request: Any) -> Subject | None:
-    """Whom the API's authentication found, which Django itself does not know."""
-    found = getattr(request, "auth", None)
+    """Whom the API's authentication found, else who is logged in to the site."""
+    found = getattr(request, "auth", None) or request.META.get("HTTP_SESSION")
     return Subject(found) if found else None
 
 
 def copies(arguments: Any) -> int:
     return int(arguments["template"].copies)
+
+
+def asking_early(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Middleware that asks about the customer before the API knows its user."""
+
+    def middleware(request: Any) -> Any:
+        request.stigg.has(DOMAIN)
+        return get_response(request)
+
+    return middleware
 
 
 router = Router()
@@ -169,6 +179,21 @@ def test_denied_operation_is_answered_with_the_problem(served: LocalSidecar) -> 
     assert response.headers["Cache-Control"] == "no-store"
     assert response.json()["feature_id"] == DOMAIN
     assert client(AT_LIMIT).get("/api/own").status_code == 404
+
+
+@pytest.mark.parametrize("session", [{}, {"session": WITHIN}, {"session": AT_LIMIT}])
+def test_customer_is_asked_for_again_when_the_api_knows_its_user(
+    served: LocalSidecar, session: dict[str, str]
+) -> None:
+    with override_settings(MIDDLEWARE=[GUARD, f"{__name__}.asking_early"]):
+        for token, status in ((WITHIN, 200), (AT_LIMIT, 402)):
+            answer = client(token).get("/api/domains/7", headers=session)
+            assert answer.status_code == status
+            body = {"name": "one"}
+            posted = client(token).post(
+                "/api/async/7", body, content_type="application/json", headers=session
+            )
+            assert posted.status_code == status
 
 
 def test_wrong_credentials_are_answered_by_the_api(served: LocalSidecar) -> None:

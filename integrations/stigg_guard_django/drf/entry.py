@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.settling import keep_private
-from stigg_guard_django.visit import Visit, visit_of
+from stigg_guard_django.visit import Visit, ask_anew, visit_of
 
 
 def visit_in_api(request: Request) -> Visit:
@@ -25,7 +25,7 @@ def visit_in_api(request: Request) -> Visit:
     visit = visit_of(request._request)
     if not isinstance(visit.request, Request):
         visit.request = request
-        visit.subject, visit.subject_is_known = None, False
+        ask_anew(visit)
         visit.arguments = (request.parser_context or {}).get("kwargs") or {}
     return visit
 
