@@ -22,6 +22,7 @@ from stigg_guard_django.middleware_checks import (
     guards_outside_logins,
     middleware_messages,
 )
+from stigg_guard_django.page_checks import missing_templates
 from stigg_guard_django.placement import is_api_view
 from stigg_guard_django.routes import Route, routes, rule_reaches
 
@@ -34,6 +35,7 @@ def register() -> None:
     checks.register(check_api, "stigg_guard")
     checks.register(check_caching, "stigg_guard")
     checks.register(check_logins, "stigg_guard")
+    checks.register(check_pages, "stigg_guard")
     checks.register(check_outbox, Tags.database)
     checks.register(check_deployment, Tags.security, deploy=True)
 
@@ -127,6 +129,14 @@ def check_logins(**_: Any) -> list[CheckMessage]:
     return list(guards_outside_logins(_routes()))
 
 
+def check_pages(**_: Any) -> list[CheckMessage]:
+    """E007: templates of denials that are not there."""
+    settings = _settings()
+    if settings is None:
+        return []
+    return list(missing_templates(settings, _all_specs(_routes())))
+
+
 def check_deployment(**_: Any) -> list[CheckMessage]:
     """W002, W004 and W005: what is right for development alone."""
     settings = _settings()
@@ -147,7 +157,7 @@ def check_outbox(
 
 _OF_WIRING: Final = (
     *(check_settings, check_wiring, check_rules, check_api, check_caching),
-    check_logins,
+    *(check_logins, check_pages),
 )
 
 

@@ -111,6 +111,25 @@ def test_cache_of_the_site_is_an_error_where_it_answers_those_who_may_not(
         assert client(AT_LIMIT).get("/").status_code == (200 if leaks else 402)
 
 
+def test_template_of_a_denial_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "there.html").write_text("denied")
+    engine = "django.template.backends.django.DjangoTemplates"
+    views = {
+        f"{n}/": requires_feature(DOMAIN, on_denied=name)(plain)
+        for n, name in enumerate(("there.html", "absent.html"))
+    }
+    rules = [{"path": "/0/", "feature": DOMAIN, "on_denied": "of-rule.html"}]
+    with (
+        override_settings(TEMPLATES=[{"BACKEND": engine, "DIRS": [tmp_path]}]),
+        project(views, rules=rules, on_denied="of-all.html"),
+    ):
+        told = [(str(m.id), str(m.msg).partition(",")[0]) for m in found()]
+    assert told == [
+        ("stigg_guard.E007", f'on_denied is "{name}.html"')
+        for name in ("absent", "of-all", "of-rule")
+    ]
+
+
 def test_cache_of_a_site_without_guards_is_nobodys_matter() -> None:
     with project({"": plain}, middleware=INSIDE, cache_control=None):
         assert ids() == []
