@@ -174,7 +174,9 @@ class AsyncRedisHolds:
             # Never suspends, as it is not locked.
             await opened.places.acquire()
         try:
-            return await self._ask(opened.client.commands, call)
+            # Connections of redis-py 5.3 to 7 are made one after the other.
+            async with asyncio.timeout(2 * self._script.timeout):
+                return await self._ask(opened.client.commands, call)
         finally:
             opened.places.release()
 

@@ -45,7 +45,8 @@ def _cause(error: BaseException) -> str:
             return f"{cause} ({text})" if text else cause
     if any(word in text.lower() for word in _PASSWORD_WORDS):
         return f"{_CAUSES['WRONGPASS']} ({text})"
-    if type(error).__name__ == "AuthenticationError":
+    is_unknown = "unauthenticated" in text
+    if is_unknown or type(error).__name__ == "AuthenticationError":
         return f"{_CAUSES['NOAUTH']} ({text})"
     if "slots are not covered" in text or isinstance(error, IndexError):
         return f"{_CAUSES['CLUSTERDOWN']} ({text})"

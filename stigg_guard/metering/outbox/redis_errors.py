@@ -33,6 +33,7 @@ _NO_STREAMS: Final = _Trouble(
 _BY_WORDS: Final = {
     "NOAUTH": _NO_PASSWORD,
     "Authentication required": _NO_PASSWORD,
+    "unauthenticated": _NO_PASSWORD,
     "with the client already authenticated": _NO_PASSWORD,
     "WRONGPASS": _WRONG_PASSWORD,
     "invalid username-password": _WRONG_PASSWORD,

@@ -144,7 +144,8 @@ def test_too_many_clients(failure: Callable[[str], str]) -> None:
     ):
         text = failure(server.url)
 
-    assert "raise its maxclients" in text
+    # What the server says is lost when the asynchronous redis-py 5 writes meanwhile.
+    assert "raise its maxclients" in text or "Connection lost" in text
 
 
 def test_a_node_of_a_cluster(failure: Callable[[str], str]) -> None:
