@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +36,8 @@ from tests.behaviour.test_streams import eventually
 from tests.behaviour.usage import used
 from tests.behaviour.views import Told
 from tests.counting_sidecar import counting_sidecar
+
+FASTAPI = tuple(int(part) for part in version("fastapi").split(".")[:2])
 
 CHUNK = b"0123456789"
 CUSTOMER = {"X-Customer": WITHIN}
@@ -345,6 +348,7 @@ def fastapi_site(sidecar: LocalSidecar) -> FastAPI:
     return app
 
 
+@pytest.mark.skipif(FASTAPI < (0, 134), reason="it streams what endpoints yield")
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_endpoint_that_yields_is_metered_at_its_end(
     sidecar: LocalSidecar, kind: str
