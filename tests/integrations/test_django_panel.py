@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from html import unescape
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 from django.conf import settings
 from django.core.checks.registry import registry
@@ -54,14 +55,13 @@ def site(*, inside: tuple[str, ...] = (GUARD,), **guard: Any) -> Generator[None]
     toolbar = "debug_toolbar.middleware.DebugToolbarMiddleware"
     with (
         project(middleware=(toolbar, *inside), **guard),
-        override_settings(
-            DEBUG=True,
+        override_settings(DEBUG=True, STATIC_URL="/static/"),
+        _told_quietly(
             DEBUG_TOOLBAR_CONFIG={
                 "RENDER_PANELS": False,  # older ones take the test client for many
                 "SHOW_TOOLBAR_CALLBACK": f"{__name__}.always",
             },
             DEBUG_TOOLBAR_PANELS=[PANEL],
-            STATIC_URL="/static/",
         ),
         # After those: it looks at them as soon as it is installed.
         override_settings(
@@ -89,6 +89,29 @@ def site(*, inside: tuple[str, ...] = (GUARD,), **guard: Any) -> Generator[None]
                 yield
         finally:
             _forget_checks()
+
+
+@contextmanager
+def _told_quietly(**changes: Any) -> Generator[None]:
+    """Settings of the toolbar, without the signal of a change.
+
+    Once it was imported, it would answer that by importing its models, and they cannot
+    be imported before it is installed.
+    """
+    with patch.multiple(settings, create=True, **changes):
+        _forget_settings()
+        yield
+    _forget_settings()
+
+
+def _forget_settings() -> None:
+    toolbar: Any = sys.modules.get("debug_toolbar.settings")
+    if toolbar is not None:
+        toolbar.get_config.cache_clear()
+        toolbar.get_panels.cache_clear()
+    classes: Any = sys.modules.get("debug_toolbar.toolbar")
+    if classes is not None:
+        classes.DebugToolbar._panel_classes = None
 
 
 def _forget_checks() -> None:
