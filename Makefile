@@ -47,6 +47,7 @@ test: $(READY) system  ## run the tests
 
 .PHONY: test-crash
 test-crash: $(READY) system  ## kill processes for 20 rounds with each outbox (ROUNDS=20)
+	@EXPLORE=1 $(BIN)/pytest -q tests/metering/test_model.py
 	@$(BIN)/python -m tests.crash --rounds $(or $(ROUNDS),20)
 	@$(BIN)/python -m tests.crash --rounds $(or $(ROUNDS),20) --proxy
 

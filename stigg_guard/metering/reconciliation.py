@@ -96,12 +96,12 @@ def _compare(
     report: Callable[[Sequence[Measurement]], tuple[Acknowledged, ...] | NoAnswer],
     token: str,
 ) -> Told | Unknown:
+    if any(row.period != standing.period for row in rows):
+        return Unknown(cause="its usage period is over", is_final=True)
     if standing.expected is None:
         return Unknown(
             cause="what the sidecar counted before is not known here", is_final=True
         )
-    if any(row.period != standing.period for row in rows):
-        return Unknown(cause="its usage period is over", is_final=True)
     if standing.doubtful > len(rows):
         return Unknown(
             cause=f"{standing.doubtful - len(rows)} more changes of the same feature"
