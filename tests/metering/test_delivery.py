@@ -15,8 +15,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from stigg_guard import AccessDenied, Guard, Happening, Subject
+from stigg_guard import AccessDenied, Guard, Happening, Requirement, Subject
 from stigg_guard.asgi import StiggGuardMiddleware
+from stigg_guard.decision import Answer
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.metering.outbox.base import OutboxUnavailable
 from stigg_guard.metering.outbox.row import NewRow, PutOff, Row
@@ -648,6 +649,8 @@ def test_units_granted_in_an_outage_count_in_the_period_that_began_meanwhile(
     with guard.metered(CUSTOMER, FEATURE, value=2):
         sidecar.period = month(2)
         sidecar.start()
+        question = Requirement(feature_id=FEATURE).question
+        _wait_for(lambda: isinstance(guard.sidecar.ask(CUSTOMER, question), Answer))
         use(guard, 4)
         with pytest.raises(AccessDenied):
             use(guard)
