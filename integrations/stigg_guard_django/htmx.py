@@ -6,7 +6,7 @@ Sources: htmx's reference of request and response headers.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest
 from django.utils.http import (
@@ -45,7 +45,7 @@ def page_of(request: HttpRequest) -> str:
         page, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     ):
         parts = urlsplit(page)
-        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     else:
         path = request.get_full_path()
     return escape_leading_slashes(path)  # "//" would lead to another site
