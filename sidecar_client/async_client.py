@@ -9,11 +9,11 @@ import asyncio
 import os
 import threading
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from google.protobuf.empty_pb2 import Empty
 
-from sidecar_client import green, methods
+from sidecar_client import api, green, methods
 from sidecar_client.child import LocalChild
 from sidecar_client.conversation import Conversation
 from sidecar_client.methods import Method, Request, Response
@@ -27,16 +27,20 @@ from sidecar_client.processes import PerProcess, opening
 from sidecar_client.protocol import sidecar_pb2 as pb
 from sidecar_client.transport import AsyncTransport
 
+if TYPE_CHECKING:
+    import stigg
+
 
 class _Connections:
-    """What one process has open: one transport for each event loop."""
+    """What one process has open: a transport and an API client for each event loop."""
 
-    __slots__ = ("by_loop", "lock")
+    __slots__ = ("apis", "by_loop", "lock")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         # Not a WeakKeyDictionary: a channel holds its loop, so the key would never die.
         self.by_loop: dict[asyncio.AbstractEventLoop, AsyncTransport] = {}
+        self.apis: dict[asyncio.AbstractEventLoop, stigg.AsyncStigg] = {}
 
 
 class Stigg:
@@ -86,6 +90,27 @@ class Stigg:
     def target(self) -> str:
         """Where the sidecar is asked, as error messages show it."""
         return self._options.target.address
+
+    @property
+    def api(self) -> stigg.AsyncStigg:
+        """The vendor's client of the management API (package `stigg`), for this loop.
+
+        It asks the local sidecar when this client has one, which its first request
+        starts if need be; else `api_url` of `api_config`. `ConfigurationError` says
+        what to install.
+        """
+        connections = self._connections.get()
+        loop = asyncio.get_running_loop()
+        client = connections.apis.get(loop)
+        if client is None:
+            child = self._child
+            find = None if child is None else child.http_url_in_loop
+            client = api.async_client(self._options.api, find)
+            with connections.lock:
+                connections.apis[loop] = client
+                for other in [o for o in connections.apis if o.is_closed()]:
+                    del connections.apis[other]
+        return client
 
     async def get_entitlements(
         self, request: pb.GetEntitlementsRequest, *, timeout: float | None = None
@@ -164,6 +189,9 @@ class Stigg:
         connections = self._connections.get()
         with connections.lock:
             own = connections.by_loop.pop(asyncio.get_running_loop(), None)
+            asked = connections.apis.pop(asyncio.get_running_loop(), None)
+        if asked is not None:
+            await asked.close()
         self.close()
         if own is not None:
             await own.aclose()
@@ -174,8 +202,13 @@ class Stigg:
         with connections.lock:
             transports = list(connections.by_loop.items())
             connections.by_loop.clear()
+            asked = list(connections.apis.items())
+            connections.apis.clear()
         while transports:
             _drop(*transports.pop())
+        for loop, client in asked:
+            if loop.is_running():
+                asyncio.run_coroutine_threadsafe(client.close(), loop)
         if self._child is not None:
             self._child.release()
 

@@ -11,7 +11,7 @@ import time
 from typing import Final
 
 from sidecar_client.errors import ConfigurationError, SidecarUnavailable
-from sidecar_client.launch import HOST, attach, name_of
+from sidecar_client.launch import HOST, START_WAIT, attach, name_of
 from sidecar_client.lease import Attempt, Lease
 from sidecar_client.options import LocalSidecarOptions
 from sidecar_client.processes import PerProcess
@@ -19,6 +19,9 @@ from sidecar_client.protocol.sidecar_pb2 import LocalSidecarConfig
 
 _PAUSE: Final = 1.0
 """Seconds in which a failure is told again, before another try is made."""
+
+_API: Final = "api"
+"""What errors call a request to the management API."""
 
 _logger: Final = logging.getLogger("sidecar_client")
 
@@ -80,6 +83,33 @@ class LocalChild:
             return deadline
         await attempt.wait_in_loop(None if attempt.first else deadline)
         return self._left(held, attempt, method, deadline, begin)
+
+    def http_url(self) -> str:
+        """Return where it serves HTTP, started or waited for as `attach` does."""
+        self.attach(_API, START_WAIT)
+        return self._http_url()
+
+    async def http_url_in_loop(self) -> str:
+        """Return what `http_url` does, without a thread that waits."""
+        await self.attach_in_loop(_API, START_WAIT)
+        return self._http_url()
+
+    def _http_url(self) -> str:
+        lease = self._held.get().lease
+        if lease is None:
+            raise SidecarUnavailable(
+                method=_API,
+                target=f"{HOST}:{self._options.port}",
+                cause="the client was closed during the call",
+                code="CANCELLED",
+            )
+        if lease.hello.http is None:
+            raise ConfigurationError(
+                f"the local sidecar on {lease.hello.target} (pid {lease.hello.pid}) "
+                "serves no HTTP, so there is no management API; install what it needs "
+                "with: pip install 'stigg-guard[local]'"
+            )
+        return lease.hello.http
 
     def release(self) -> None:
         """Give the lease back; the sidecar ends with the last one."""

@@ -32,6 +32,8 @@ class Hello:
     target: str
     catalog: str
     """The catalog's absolute path, or `demo`."""
+    http: str | None
+    """Where it serves HTTP, such as `http://127.0.0.1:50124`; None: nowhere."""
 
 
 class Attempt:
@@ -179,6 +181,7 @@ def _hello(line: bytes) -> Hello | None:
         pid=said["pid"],
         target=str(said.get("target")),
         catalog=str(said.get("catalog")),
+        http=str(said["http"]) if said.get("http") else None,
     )
 
 

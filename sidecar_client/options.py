@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeGuard
 
+from sidecar_client.api import ApiOptions
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.protocol.sidecar_pb2 import ApiConfig, LocalSidecarConfig
 from sidecar_client.target import Target, check_port, parse_target, target_of
@@ -45,6 +46,7 @@ class ClientOptions:
     """None: no TLS."""
     local: LocalSidecarOptions | None
     """None: the sidecar is somebody else's."""
+    api: ApiOptions
 
 
 def client_options(
@@ -82,6 +84,7 @@ def client_options(
         max_in_flight=_check_count("max_in_flight", max_in_flight),
         root_certificates=_check_roots(root_certificates),
         local=local,
+        api=ApiOptions.of(api_config),
     )
 
 

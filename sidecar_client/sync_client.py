@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import threading
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from google.protobuf.empty_pb2 import Empty
 
-from sidecar_client import green, methods
+from sidecar_client import api, green, methods
 from sidecar_client.child import LocalChild
 from sidecar_client.conversation import Conversation
 from sidecar_client.methods import Method, Request, Response
@@ -26,15 +26,19 @@ from sidecar_client.processes import PerProcess, opening
 from sidecar_client.protocol import sidecar_pb2 as pb
 from sidecar_client.transport import Transport
 
+if TYPE_CHECKING:
+    import stigg
+
 
 class _Connection:
     """What one process has open."""
 
-    __slots__ = ("lock", "transport")
+    __slots__ = ("api", "lock", "transport")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.transport: Transport | None = None
+        self.api: stigg.Stigg | None = None
 
 
 class SyncStigg:
@@ -84,6 +88,25 @@ class SyncStigg:
     def target(self) -> str:
         """Where the sidecar is asked, as error messages show it."""
         return self._options.target.address
+
+    @property
+    def api(self) -> stigg.Stigg:
+        """The vendor's client of the management API (package `stigg`), made once.
+
+        It asks the local sidecar when this client has one, which is started if need be;
+        else `api_url` of `api_config`. `ConfigurationError` says what to install.
+        """
+        connection = self._connection.get()
+        if connection.api is None:
+            child = self._child
+            find = None if child is None else child.http_url
+            made = api.sync_client(self._options.api, find)
+            if find is not None:
+                # Told here, what cannot be started is not taken for a lost connection.
+                find()
+            with connection.lock:
+                connection.api = connection.api or made
+        return connection.api
 
     def get_entitlements(
         self, request: pb.GetEntitlementsRequest, *, timeout: float | None = None
@@ -162,8 +185,11 @@ class SyncStigg:
         connection = self._connection.get()
         with connection.lock:
             transport, connection.transport = connection.transport, None
+            asked, connection.api = connection.api, None
         if transport is not None:
             transport.close()
+        if asked is not None:
+            asked.close()
         if self._child is not None:
             self._child.release()
 
