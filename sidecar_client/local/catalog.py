@@ -1,191 +1,262 @@
-"""What a catalog can say: features, plans, customers, in the vendor's words.
+"""What a catalog defines for all customers, in the vendor's words.
 
-The shape of each part lives here; reading files (`loading`) and what one part demands
-of another (`checks`) do not.
+Features, plans, add-ons, currencies and the catalog as a whole live here; what one
+customer has is in `customers`, what one part demands of another in `checks`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from sidecar_client.local.identifiers import Kind, id_problem
-from sidecar_client.local.shown import printable, shown
+from sidecar_client.local.customers import Customer
+from sidecar_client.local.entitlements import (
+    AddonEntitlement,
+    CreditEntitlement,
+    Entitlement,
+    entitlement_shorthand,
+)
+from sidecar_client.local.values import (
+    AddonId,
+    CurrencyId,
+    FeatureId,
+    FeatureType,
+    Metadata,
+    Name,
+    Part,
+    PlanId,
+    ProductId,
+    Text,
+)
 
-FeatureType = Literal["boolean", "numeric", "metered", "enum"]
-ResetPeriod = Literal["hour", "day", "week", "month", "year"]
-Status = Literal[
-    "active", "in_trial", "payment_pending", "expired", "canceled", "not_started"
+Operator = Literal[
+    "equals",
+    "not_equals",
+    "greater_than",
+    "greater_than_or_equal",
+    "less_than",
+    "less_than_or_equal",
+    "contains",
+    "starts_with",
+    "ends_with",
+    "in",
+    "is_null",
+    "is_not_null",
 ]
-RUNNING: tuple[Status, ...] = ("active", "in_trial")
-"""The states in which a subscription grants anything."""
-AnchorRule = Literal[
-    "subscription_start",
-    "start_of_month",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-]
-DEFAULT_START = datetime(2020, 1, 1, tzinfo=UTC)
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-TIME_RANGE = "use a time between the years 1970 and 9000"
-LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+Aggregation = Literal["count", "sum", "min", "max", "average", "unique"]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
-def _id(kind: Kind) -> AfterValidator:
-    def check(value: str) -> str:
-        if problem := id_problem(kind, value):
-            raise ValueError(problem)
-        return value
+class Condition(Part):
+    """What one dimension of an event must be like."""
 
-    return AfterValidator(check)
-
-
-def _text(value: str) -> str:
-    """Half of a surrogate pair, as an escape can write it, fits into no answer."""
-    if printable(value) != value:
-        raise ValueError(f"{shown(value)} is no valid Unicode; remove what is not")
-    return value
+    field: Name
+    operator: Operator
+    value: Text | float | bool | None = None
+    values: Annotated[tuple[Text | float | bool, ...], Field(strict=False)] = ()
+    """For `in` alone."""
 
 
-def _moment(value: object) -> object:
-    """Dates and ISO texts become aware UTC times; everything else is left to fail."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return value
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        # Compared first: the edges of the calendar have no time in other zones.
-        if not EARLIEST <= aware < LATEST:
-            raise ValueError(f"{value} is out of range; {TIME_RANGE}")
-        return aware.astimezone(UTC)
-    return value
+class Filter(Part):
+    """Conditions that an event meets all of."""
+
+    conditions: Annotated[tuple[Condition, ...], Field(strict=False, min_length=1)]
 
 
-def _shorthand(value: object) -> object:
-    """`feature: true` says the same as `feature: {granted: true}`."""
-    return {"granted": value} if isinstance(value, bool) else value
+class EventMeter(Part):
+    """How raw events become usage of a feature."""
+
+    event: Name
+    """The name of the events that count."""
+    aggregation: Aggregation = "count"
+    field: Name | None = None
+    """The dimension to aggregate; all but `count` need one."""
+    filters: Annotated[tuple[Filter, ...], Field(strict=False)] = ()
+    """An event counts when it meets one of them, or when there are none."""
 
 
-CustomerId = Annotated[str, _id("customer")]
-ResourceId = Annotated[str, _id("resource")]
-FeatureId = Annotated[str, _id("feature")]
-PlanId = Annotated[str, _id("plan")]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
-Text = Annotated[str, AfterValidator(_text)]
-EnumValue = Annotated[str, Field(min_length=1), AfterValidator(_text)]
+class UnitTransformation(Part):
+    """From the units that are reported to those that are granted and shown."""
+
+    divide: Positive
+    round: Literal["up", "down"] = "up"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
-    )
-
-
-class Feature(_Part):
+class Feature(Part):
     """A feature of the product."""
 
     id: FeatureId
     type: FeatureType
+    name: Text = ""
+    description: Text = ""
     units: Text = ""
     units_plural: Text = ""
     meter: Literal["fluctuating", "incremental"] | None = None
     """What usage is, for metered features: what is held now, or what was consumed."""
-    values: Annotated[tuple[EnumValue, ...], Field(strict=False)] = ()
+    events: EventMeter | None = None
+    """Counted from raw events; without it, from reports of calculated usage."""
+    unit_transformation: UnitTransformation | None = None
+    values: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     """What an enum feature can be."""
+    status: Literal["active", "archived"] = "active"
+    metadata: Metadata = Field(default_factory=dict[str, str])
 
 
-class Entitlement(_Part):
-    """What a plan says about one feature. Which fields fit is the feature's matter."""
+class Product(Part):
+    """What plans belong to."""
 
-    granted: bool = True
-    """False revokes the feature: the denial's reason is REVOKED."""
-    value: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
-    limit: Annotated[float, Field(ge=0)] | None = None
-    unlimited: bool = False
-    soft_limit: bool = False
-    reset_period: ResetPeriod | None = None
-    reset_anchor: AnchorRule | Moment = "subscription_start"
-    values: Annotated[tuple[EnumValue, ...], Field(strict=False)] = ()
+    id: ProductId
+    name: Text = ""
+    description: Text = ""
+    multiple_subscriptions: bool = False
+    """Whether a customer subscribes once for each of its resources."""
+    metadata: Metadata = Field(default_factory=dict[str, str])
 
 
-class Plan(_Part):
+class Charge(Part):
+    """What a unit of a feature costs beyond what is included; it spends a budget."""
+
+    price: NotNegative
+    included: NotNegative = 0
+    """Units that cost nothing."""
+
+
+class CreditRate(Part):
+    """What a unit of a feature costs in credits."""
+
+    currency: CurrencyId
+    rate: Positive
+
+
+class _Package(Part):
+    """What plans and add-ons have in common."""
+
+    name: Text = ""
+    description: Text = ""
+    product: ProductId | None = None
+    """None for the only product of a catalog that names none."""
+    status: Literal["published", "draft", "archived"] = "published"
+    credits: dict[CurrencyId, CreditEntitlement] = Field(
+        default_factory=dict[str, CreditEntitlement]
+    )
+    """Credits that recur while subscribed."""
+    charges: dict[FeatureId, Charge] = Field(default_factory=dict[str, Charge])
+    """A charge makes the limit of its feature soft: beyond it is paid for."""
+    metadata: Metadata = Field(default_factory=dict[str, str])
+
+
+class Plan(_Package):
     """A plan and what it entitles to."""
 
     id: PlanId
+    version: Annotated[int, Field(ge=1)] = 1
+    """Several versions of one id may stand side by side; the highest is the latest."""
+    parent: PlanId | None = None
+    """The plan whose entitlements it inherits, where it has none of its own."""
     entitlements: dict[
-        FeatureId, Annotated[Entitlement, BeforeValidator(_shorthand)]
+        FeatureId, Annotated[Entitlement, BeforeValidator(entitlement_shorthand)]
     ] = Field(default_factory=dict[str, Entitlement])
+    credit_rates: dict[FeatureId, CreditRate] = Field(
+        default_factory=dict[str, CreditRate]
+    )
+    """Features that are paid in credits."""
+    addons: Annotated[tuple[AddonId, ...], Field(strict=False)] | None = None
+    """The add-ons that fit; None for every one of the same product."""
+    pricing: Literal["free", "paid", "custom"] = "free"
+    trial_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    """How long a trial lasts; None for a plan without one."""
 
 
-class Subscription(_Part):
-    """A customer's subscription to a plan, for itself or for one of its resources."""
+class Addon(_Package):
+    """What is bought beside a plan, once or several times."""
 
-    plan: PlanId
-    resource: ResourceId | None = None
-    start: Moment = DEFAULT_START
-    end: Moment | None = None
-    """The first moment at which it no longer holds."""
-    status: Status = "active"
-
-    def holds(self, now: datetime) -> bool:
-        """Whether it grants anything at `now`."""
-        running = self.start <= now and (self.end is None or now < self.end)
-        return running and self.status in RUNNING
+    id: AddonId
+    version: Annotated[int, Field(ge=1)] = 1
+    entitlements: dict[
+        FeatureId, Annotated[AddonEntitlement, BeforeValidator(entitlement_shorthand)]
+    ] = Field(default_factory=dict[str, AddonEntitlement])
+    max_quantity: Annotated[int, Field(ge=1)] | None = None
 
 
-class StartingUsage(_Part):
-    """Usage that was reported before the sidecar started."""
+class Currency(Part):
+    """A custom currency of credits."""
 
-    feature: FeatureId
-    resource: ResourceId | None = None
-    value: Annotated[float, Field(ge=0)]
-    at: Moment | None = None
-    """When it was used, where a reset period matters; by default, at the start."""
-
-
-class Customer(_Part):
-    """A customer, its resources, its subscriptions and what it has used."""
-
-    id: CustomerId
-    archived: bool = False
-    resources: Annotated[tuple[ResourceId, ...], Field(strict=False)] = ()
-    subscriptions: Annotated[tuple[Subscription, ...], Field(strict=False)] = ()
-    usage: Annotated[tuple[StartingUsage, ...], Field(strict=False)] = ()
+    id: CurrencyId
+    name: Text = ""
+    description: Text | None = None
+    unit_singular: Text | None = None
+    unit_plural: Text | None = None
+    metadata: Metadata = Field(default_factory=dict[str, str])
 
 
-class Catalog(_Part):
-    """A whole world for the local sidecar. `load_catalog` makes and checks one."""
+class Definitions(Part):
+    """What is defined for all customers; the kinds of parts in the order of reading."""
 
     features: Annotated[tuple[Feature, ...], Field(strict=False)] = ()
+    currencies: Annotated[tuple[Currency, ...], Field(strict=False)] = ()
+    products: Annotated[tuple[Product, ...], Field(strict=False)] = ()
     plans: Annotated[tuple[Plan, ...], Field(strict=False)] = ()
+    addons: Annotated[tuple[Addon, ...], Field(strict=False)] = ()
+
+
+class Catalog(Definitions):
+    """A whole world for the local sidecar. `load_catalog` makes and checks one."""
+
     customers: Annotated[tuple[Customer, ...], Field(strict=False)] = ()
+
+    @property
+    def definitions(self) -> Definitions:
+        """The catalog without its customers."""
+        return Definitions(
+            features=self.features,
+            currencies=self.currencies,
+            products=self.products,
+            plans=self.plans,
+            addons=self.addons,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogIndex:
-    """The parts of a catalog by their ids."""
+    """The defined parts of a catalog by their ids."""
 
     features: dict[str, Feature]
+    currencies: dict[str, Currency]
+    products: dict[str, Product]
     plans: dict[str, Plan]
-    customers: dict[str, Customer]
+    """The latest version of each that is published, else the latest of all."""
+    plan_versions: dict[tuple[str, int], Plan]
+    addons: dict[str, Addon]
+    meters: dict[str, tuple[Feature, ...]]
+    """The features that events of a name may count for."""
 
     @classmethod
-    def of(cls, catalog: Catalog) -> Self:
-        """The index of a checked catalog."""
+    def of(cls, definitions: Definitions) -> Self:
+        """The index of checked definitions."""
+        plans: dict[str, Plan] = {}
+        for plan in sorted(
+            definitions.plans, key=lambda p: (p.status != "draft", p.version)
+        ):
+            plans[plan.id] = plan
+        meters: dict[str, tuple[Feature, ...]] = {}
+        for feature in definitions.features:
+            if meter := feature.events:
+                meters[meter.event] = (*meters.get(meter.event, ()), feature)
         return cls(
-            features={feature.id: feature for feature in catalog.features},
-            plans={plan.id: plan for plan in catalog.plans},
-            customers={customer.id: customer for customer in catalog.customers},
+            features={feature.id: feature for feature in definitions.features},
+            currencies={item.id: item for item in definitions.currencies},
+            products={item.id: item for item in definitions.products},
+            plans=plans,
+            plan_versions={(p.id, p.version): p for p in definitions.plans},
+            addons={item.id: item for item in definitions.addons},
+            meters=meters,
         )
+
+    def plan(self, plan_id: str, version: int | None = None) -> Plan | None:
+        """A version of a plan, the latest for None; None if there is none."""
+        if version is None:
+            return self.plans.get(plan_id)
+        return self.plan_versions.get((plan_id, version))

@@ -1,171 +1,153 @@
 """What one part of a catalog demands of another: references, fields that fit a type.
 
 Each rule yields where it is broken, how, and the cure; the shape of parts is `catalog`.
+What entitlements, customers and usage demand is in modules of their own.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from sidecar_client.local.catalog import (
-    Catalog,
-    CatalogIndex,
-    Customer,
-    Entitlement,
-    Feature,
-    Plan,
-)
+from sidecar_client.local.catalog import Addon, Catalog, CatalogIndex, Plan
+from sidecar_client.local.customer_checks import customer_problems
+from sidecar_client.local.entitlement_checks import entitlements_problems
+from sidecar_client.local.feature_checks import feature_problems
 from sidecar_client.local.problem import Path, Problem, unknown
-from sidecar_client.local.usage_checks import usage_problems
-
-_FITTING = {
-    "boolean": frozenset[str](),
-    "numeric": frozenset({"value", "unlimited"}),
-    "metered": frozenset(
-        {"limit", "unlimited", "soft_limit", "reset_period", "reset_anchor"}
-    ),
-    "enum": frozenset({"values"}),
-}
-_NEEDED = {
-    "numeric": "`value: NUMBER` or `unlimited: true`",
-    "metered": "`limit: NUMBER` or `unlimited: true`",
-    "enum": "`values: [...]`",
-}
 
 
 def problems(catalog: Catalog) -> Iterator[Problem]:
     """Everything in the catalog that does not fit together."""
     index = CatalogIndex.of(catalog)
     yield from _duplicates("features", (item.id for item in catalog.features))
-    yield from _duplicates("plans", (item.id for item in catalog.plans))
+    yield from _duplicates("currencies", (item.id for item in catalog.currencies))
+    yield from _duplicates("products", (item.id for item in catalog.products))
+    plans = ((item.id, item.version) for item in catalog.plans)
+    yield from _duplicate_versions("plans", plans)
+    addons = ((item.id, item.version) for item in catalog.addons)
+    yield from _duplicate_versions("addons", addons)
     yield from _duplicates("customers", (item.id for item in catalog.customers))
     for at, feature in enumerate(catalog.features):
-        yield from _feature(feature, ("features", at))
+        yield from feature_problems(feature, ("features", at))
     for at, plan in enumerate(catalog.plans):
         yield from _plan(plan, index, ("plans", at))
+    for at, addon in enumerate(catalog.addons):
+        yield from _package(addon, index, ("addons", at))
     for at, customer in enumerate(catalog.customers):
-        yield from _customer(customer, index, ("customers", at))
+        yield from customer_problems(customer, index, ("customers", at))
+    yield from _shared_ids(catalog)
 
 
 def _duplicates(part: str, ids: Iterable[str]) -> Iterator[Problem]:
-    seen: Counter[str] = Counter()
+    seen: set[str] = set()
+    told: set[str] = set()
     for at, name in enumerate(ids):
-        seen[name] += 1
-        if seen[name] == 2:
+        if name in seen and name not in told:
+            told.add(name)
             yield Problem(
                 path=(part, at, "id"),
                 message=f"the id {name!r} is already taken in {part}; use another",
             )
+        seen.add(name)
 
 
-def _feature(feature: Feature, path: Path) -> Iterator[Problem]:
-    if feature.type == "metered" and feature.meter is None:
-        yield Problem(
-            path=path,
-            message=f"the metered feature {feature.id!r} has no meter; "
-            "add `meter: fluctuating` or `meter: incremental`",
-        )
-    if feature.type != "metered" and feature.meter is not None:
-        yield Problem(
-            path=(*path, "meter"),
-            message=f"{feature.id!r} is {feature.type} and cannot have a meter; "
-            "remove it or make the feature `type: metered`",
-        )
-    if feature.type == "enum" and not feature.values:
-        yield Problem(
-            path=path,
-            message=f"the enum feature {feature.id!r} has no values; "
-            "add `values: [...]`",
-        )
-    if feature.type != "enum" and feature.values:
-        yield Problem(
-            path=(*path, "values"),
-            message=f"{feature.id!r} is {feature.type} and cannot have values; "
-            "remove them or make the feature `type: enum`",
-        )
+def _duplicate_versions(
+    part: str, versions: Iterable[tuple[str, int]]
+) -> Iterator[Problem]:
+    seen: set[tuple[str, int]] = set()
+    for at, (name, version) in enumerate(versions):
+        if (name, version) in seen:
+            what = f"the id {name!r}"
+            if version > 1:
+                what = f"version {version} of {name!r}"
+            yield Problem(
+                path=(part, at, "id"),
+                message=f"{what} is already taken in {part}; use another",
+            )
+        seen.add((name, version))
 
 
 def _plan(plan: Plan, index: CatalogIndex, path: Path) -> Iterator[Problem]:
-    for name, entitlement in plan.entitlements.items():
-        at = (*path, "entitlements", name)
-        if feature := index.features.get(name):
-            yield from _entitlement(entitlement, feature, at)
-        else:
-            yield unknown("feature", name, index.features, at)
+    yield from _package(plan, index, path)
+    if plan.parent is not None:
+        yield from _parent(plan, index, (*path, "parent"))
+    for name, rate in plan.credit_rates.items():
+        at = (*path, "credit_rates", name)
+        yield from _metered(name, index, at)
+        if rate.currency not in index.currencies:
+            yield unknown("currency", rate.currency, index.currencies, at)
+    for number, addon in enumerate(plan.addons or ()):
+        if addon not in index.addons:
+            yield unknown("addon", addon, index.addons, (*path, "addons", number))
 
 
-def _entitlement(
-    entitlement: Entitlement, feature: Feature, path: Path
-) -> Iterator[Problem]:
-    given = entitlement.model_fields_set - {"granted"}
-    for field in sorted(given - _FITTING[feature.type]):
-        yield Problem(
-            path=(*path, field),
-            message=f"`{field}` does not fit {feature.id!r}, which is {feature.type}; "
-            "remove it",
-        )
-    if not entitlement.granted:
-        if given:
+def _parent(plan: Plan, index: CatalogIndex, path: Path) -> Iterator[Problem]:
+    chain = [plan.id]
+    parent = plan.parent
+    while parent is not None:
+        if parent in chain:
             yield Problem(
                 path=path,
-                message=f"{feature.id!r} is revoked (`granted: false`) and still has "
-                f"{', '.join(sorted(given))}; keep one of the two",
+                message=f"the plan {plan.id!r} inherits from itself "
+                f"({' from '.join([*chain, parent])}); name another parent, or none",
             )
-        return
-    if problem := _amount(entitlement, feature):
-        yield Problem(path=path, message=problem)
+            return
+        found = index.plans.get(parent)
+        if found is None:
+            if len(chain) == 1:
+                yield unknown("plan", parent, index.plans, path)
+            return
+        chain.append(parent)
+        parent = found.parent
 
 
-def _amount(entitlement: Entitlement, feature: Feature) -> str | None:
-    """What is wrong with how much of the feature is granted."""
-    amounts = (entitlement.value, entitlement.limit, entitlement.values or None)
-    given = sum(amount is not None for amount in amounts) + entitlement.unlimited
-    if feature.type != "boolean" and not given:
-        return (
-            f"{feature.id!r} is granted without an amount; add "
-            + (_NEEDED[feature.type])
-        )
-    if entitlement.unlimited and given > 1:
-        return f"{feature.id!r} is unlimited and has an amount; keep one of the two"
-    unknown = [v for v in entitlement.values if v not in feature.values]
-    if feature.type == "enum" and unknown:
-        return (
-            f"{unknown[0]!r} is no value of {feature.id!r}; "
-            f"use {', '.join(feature.values) or 'one that the feature lists'}"
-        )
-    if entitlement.reset_anchor == "start_of_month" and (
-        entitlement.reset_period != "month"
-    ):
-        return f"`reset_anchor: start_of_month` of {feature.id!r} needs a monthly reset"
-    if (
-        isinstance(entitlement.reset_anchor, str)
-        and entitlement.reset_anchor.endswith("day")
-        and entitlement.reset_period != "week"
-    ):
-        return f"`reset_anchor` of {feature.id!r} is a weekday; it needs a weekly reset"
-    return None
+def _package(item: Plan | Addon, index: CatalogIndex, path: Path) -> Iterator[Problem]:
+    yield from _product(item, index, (*path, "product"))
+    yield from entitlements_problems(item.entitlements, index, (*path, "entitlements"))
+    for name in item.credits:
+        if name not in index.currencies:
+            at = (*path, "credits", name)
+            yield unknown("currency", name, index.currencies, at)
+    for name in item.charges:
+        yield from _metered(name, index, (*path, "charges", name))
 
 
-def _customer(customer: Customer, index: CatalogIndex, path: Path) -> Iterator[Problem]:
-    known: set[str] = set()
-    for at, name in enumerate(customer.resources):
-        if name in known:
+def _product(item: Plan | Addon, index: CatalogIndex, path: Path) -> Iterator[Problem]:
+    if item.product is None:
+        if len(index.products) > 1:
             yield Problem(
-                path=(*path, "resources", at),
-                message=f"the resource {name!r} is named twice; name it once",
+                path=path[:-1],
+                message=f"{item.id!r} names no product and there are "
+                f"{len(index.products)}; add `product: ID`",
             )
-        known.add(name)
-    for at, sub in enumerate(customer.subscriptions):
-        here = (*path, "subscriptions", at)
-        if sub.plan not in index.plans:
-            yield unknown("plan", sub.plan, index.plans, (*here, "plan"))
-        if sub.end is not None and sub.end <= sub.start:
-            yield Problem(
-                path=(*here, "end"), message="the subscription ends before it starts"
-            )
-        if sub.resource is not None and sub.resource not in known:
-            yield unknown(
-                "resource", sub.resource, customer.resources, (*here, "resource")
-            )
-    yield from usage_problems(customer, index, path)
+    elif item.product not in index.products:
+        yield unknown("product", item.product, index.products, path)
+
+
+def _metered(name: str, index: CatalogIndex, path: Path) -> Iterator[Problem]:
+    feature = index.features.get(name)
+    if feature is None:
+        yield unknown("feature", name, index.features, path)
+    elif feature.type != "metered":
+        yield Problem(
+            path=path,
+            message=f"{name!r} is {feature.type}; only a metered feature can cost "
+            "something by the unit",
+        )
+
+
+def _shared_ids(catalog: Catalog) -> Iterator[Problem]:
+    """Ids of subscriptions and grants that were given twice."""
+    seen: dict[tuple[str, str], str] = {}
+    for at, customer in enumerate(catalog.customers):
+        ids = [("subscriptions", n, s.id) for n, s in enumerate(customer.subscriptions)]
+        ids += [("credits", n, grant.id) for n, grant in enumerate(customer.credits)]
+        for part, number, name in ids:
+            if name is None:
+                continue
+            if (part, name) in seen:
+                yield Problem(
+                    path=("customers", at, part, number, "id"),
+                    message=f"the id {name!r} is already taken in {part} of "
+                    f"{seen[part, name]!r}; use another",
+                )
+            seen.setdefault((part, name), customer.id)

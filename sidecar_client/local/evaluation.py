@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sidecar_client.local.catalog import (
-    CatalogIndex,
-    Customer,
-    Entitlement,
-    Feature,
-    FeatureType,
-    Subscription,
-)
+from sidecar_client.local.catalog import CatalogIndex, Feature
+from sidecar_client.local.customers import Customer, Subscription
+from sidecar_client.local.entitlements import Entitlement
 from sidecar_client.local.periods import Window, window_at
-from sidecar_client.local.stores.base import UsageKey
+from sidecar_client.local.records import Key, Usage, usage_key
+from sidecar_client.local.values import FeatureType
 
 Reason = Literal[
     "CUSTOMER_IS_ARCHIVED",
@@ -64,7 +60,7 @@ class Standing:
     """None when no entitlement tells about it."""
     grant: Grant | None = None
     window: Window | None = None
-    counter: UsageKey | None = None
+    counter: Key[Usage] | None = None
     """What to read for `judge`; None when the feature is not metered."""
 
 
@@ -82,9 +78,8 @@ class Verdict:
         return self.reason is None
 
 
-def subject_reason(index: CatalogIndex, subject: Subject) -> Reason | None:
+def subject_reason(customer: Customer | None, subject: Subject) -> Reason | None:
     """Why nothing at all can be granted to the subject; None if something may be."""
-    customer = index.customers.get(subject.customer_id)
     if customer is None:
         return "CUSTOMER_NOT_FOUND"
     if customer.archived:
@@ -96,6 +91,7 @@ def subject_reason(index: CatalogIndex, subject: Subject) -> Reason | None:
 
 def standing(
     index: CatalogIndex,
+    customer: Customer | None,
     subject: Subject,
     feature_id: str,
     now: datetime,
@@ -103,36 +99,36 @@ def standing(
     wanted: FeatureType | None = None,
 ) -> Standing:
     """Where the subject stands with a feature; `wanted` is the type it must have."""
-    if reason := subject_reason(index, subject):
+    reason = subject_reason(customer, subject)
+    if customer is None or reason:
         return Standing(reason=reason)
     feature = index.features.get(feature_id)
     if feature is None:
         return Standing(reason="FEATURE_NOT_FOUND")
     if wanted is not None and feature.type != wanted:
         return Standing(reason="FEATURE_TYPE_MISMATCH")
-    running = _running(index, subject, now)
+    running = _running(customer, subject, now)
     if not running:
         return Standing(reason="NO_ACTIVE_SUBSCRIPTION")
-    return _among(index, subject, feature, running, now)
+    return _among(index, customer, feature, running, now)
 
 
 def standings(
-    index: CatalogIndex, subject: Subject, now: datetime
+    index: CatalogIndex, customer: Customer | None, subject: Subject, now: datetime
 ) -> tuple[Reason | None, list[Standing]]:
     """Every feature that the subject's subscriptions speak of, in the plans' order.
 
     The reason tells why there can be none; then the list is empty.
     """
-    if reason := subject_reason(index, subject):
+    reason = subject_reason(customer, subject)
+    if customer is None or reason:
         return reason, []
-    running = _running(index, subject, now)
+    running = _running(customer, subject, now)
     if not running:
         return "NO_ACTIVE_SUBSCRIPTION", []
-    named = dict.fromkeys(
-        name for sub in running for name in index.plans[sub.plan].entitlements
-    )
+    named = dict.fromkeys(name for sub in running for name in _entitlements(index, sub))
     return None, [
-        _among(index, subject, index.features[name], running, now) for name in named
+        _among(index, customer, index.features[name], running, now) for name in named
     ]
 
 
@@ -158,18 +154,15 @@ def judge(
 
 def counter_at(
     standing: Standing, subject: Subject, moment: datetime
-) -> tuple[UsageKey, Window | None]:
+) -> tuple[Key[Usage], Window | None]:
     """The counter, and its window, that usage at `moment` belongs to."""
     if standing.feature is None or standing.grant is None:
         raise ValueError("only a granted feature has a counter")
     return _counter(standing.feature, standing.grant, subject.customer_id, moment)
 
 
-def _running(
-    index: CatalogIndex, subject: Subject, now: datetime
-) -> list[Subscription]:
+def _running(customer: Customer, subject: Subject, now: datetime) -> list[Subscription]:
     """The subscriptions that count: the resource's own first, then the customer's."""
-    customer: Customer = index.customers[subject.customer_id]
     held = [sub for sub in customer.subscriptions if sub.holds(now)]
     whole = [sub for sub in held if sub.resource is None]
     if subject.resource_id is None:
@@ -177,9 +170,14 @@ def _running(
     return [sub for sub in held if sub.resource == subject.resource_id] + whole
 
 
+def _entitlements(index: CatalogIndex, sub: Subscription) -> dict[str, Entitlement]:
+    plan = index.plan(sub.plan, sub.plan_version)
+    return plan.entitlements if plan else {}
+
+
 def _among(
     index: CatalogIndex,
-    subject: Subject,
+    customer: Customer,
     feature: Feature,
     running: list[Subscription],
     now: datetime,
@@ -187,7 +185,7 @@ def _among(
     found = [
         Grant(entitlement=entitlement, subscription=sub, values=entitlement.values)
         for sub in running
-        if (entitlement := index.plans[sub.plan].entitlements.get(feature.id))
+        if (entitlement := _entitlements(index, sub).get(feature.id))
     ]
     granted = [grant for grant in found if grant.entitlement.granted]
     if not granted:
@@ -197,7 +195,7 @@ def _among(
     best = _most_generous(granted)
     if feature.type != "metered":
         return Standing(feature=feature, grant=best)
-    key, window = _counter(feature, best, subject.customer_id, now)
+    key, window = _counter(feature, best, customer.id, now)
     return Standing(feature=feature, grant=best, window=window, counter=key)
 
 
@@ -217,7 +215,7 @@ def _generosity(entitlement: Entitlement) -> tuple[bool, float, bool]:
 
 def _counter(
     feature: Feature, grant: Grant, customer_id: str, moment: datetime
-) -> tuple[UsageKey, Window | None]:
+) -> tuple[Key[Usage], Window | None]:
     window = None
     if period := grant.entitlement.reset_period:
         window = window_at(
@@ -226,11 +224,11 @@ def _counter(
             rule=grant.entitlement.reset_anchor,
             begun=grant.subscription.start,
         )
-    key = UsageKey(
-        customer_id=customer_id,
-        resource_id=grant.subscription.resource,
-        feature_id=feature.id,
-        window_start=window.start if window else None,
+    key = usage_key(
+        customer_id,
+        grant.subscription.resource,
+        feature.id,
+        window.start if window else None,
     )
     return key, window
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Kind = Literal["customer", "resource", "feature", "plan", "currency"]
+Kind = Literal[
+    "customer",
+    "resource",
+    "feature",
+    "plan",
+    "product",
+    "add-on",
+    "currency",
+    "subscription",
+    "grant",
+]
 
 MAX_LENGTH = 255
 _CUSTOMER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_|.@-]*")

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from sidecar_client.local.catalog import Catalog
 from sidecar_client.local.checks import problems
+from sidecar_client.local.identified import identified
 from sidecar_client.local.problem import Path as PartPath
 from sidecar_client.local.problem import Problem
 from sidecar_client.local.shape import misshapen
@@ -52,7 +53,7 @@ def load(source: CatalogSource = None) -> LoadedCatalog:
     """Like `load_catalog`, and where the catalog came from."""
     if isinstance(source, Catalog):
         _refuse("the catalog", list(problems(source)), None)
-        return LoadedCatalog(catalog=source, origin="memory")
+        return LoadedCatalog(catalog=identified(source), origin="memory")
     if isinstance(source, Mapping):
         return LoadedCatalog(catalog=_checked(source, "the catalog"), origin="memory")
     if source is None:
@@ -102,7 +103,7 @@ def _checked(
         _refuse(name, list(misshapen(error)), node)
         raise
     _refuse(name, list(problems(catalog)), node)
-    return catalog
+    return identified(catalog)
 
 
 def _refuse(name: str, found: list[Problem], node: yaml.Node | None) -> None:

@@ -5,16 +5,17 @@ Validation and effect of the reporting methods live here; checks do not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
-from sidecar_client.local.catalog import CatalogIndex, Customer
 from sidecar_client.local.evaluation import Reason, Subject, counter_at, standing
 from sidecar_client.local.events import EventLog
 from sidecar_client.local.periods import Window
+from sidecar_client.local.records import Key, Point, Usage, customer_key
 from sidecar_client.local.refusal import (
     Code,
     Refusal,
@@ -22,15 +23,11 @@ from sidecar_client.local.refusal import (
     checked_moment,
     checked_number,
 )
-from sidecar_client.local.stores.base import (
-    UsageChange,
-    UsageKey,
-    UsageOutOfRange,
-    UsageStore,
-)
+from sidecar_client.local.world import Transaction, World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
 MOST_USAGES = 100
+MOST_HISTORY = 1000
 MOST_EVENTS = 1000
 MOST_EVENT_BYTES = 1_000_000
 
@@ -79,68 +76,35 @@ _STATUS: dict[Reason, tuple[Code, str]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measurement:
     request: pb.ReportUsageRequest
-    change: UsageChange
+    counter: Key[Usage]
+    update: Literal["delta", "set"]
+    value: float
     window: Window | None
 
 
 class Reporter:
-    """Carries out reports against a usage store and an event log."""
+    """Carries out reports against a world and an event log."""
 
-    def __init__(
-        self,
-        index: CatalogIndex,
-        *,
-        store: UsageStore,
-        events: EventLog,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._index = index
-        self._store = store
+    def __init__(self, world: World, *, events: EventLog) -> None:
+        self._world = world
         self._events = events
-        self._clock = clock
-
-    async def seed(self) -> None:
-        """Put the catalog's starting usage where nothing was reported yet."""
-        now = self._clock()
-        totals: dict[UsageKey, float] = {}
-        for customer in self._index.customers.values():
-            for key, value in self._starting(customer, now):
-                totals[key] = totals.get(key, 0.0) + value
-        await self._store.seed(
-            [
-                UsageChange(key=key, update="set", value=total)
-                for key, total in totals.items()
-            ]
-        )
-
-    def _starting(
-        self, customer: Customer, now: datetime
-    ) -> Iterator[tuple[UsageKey, float]]:
-        """What the customer has used, by counter; several entries can be of one."""
-        for usage in customer.usage:
-            subject = Subject(customer_id=customer.id, resource_id=usage.resource)
-            found = standing(self._index, subject, usage.feature, now)
-            if found.grant is not None:
-                key, _ = counter_at(found, subject, usage.at or now)
-                yield key, usage.value
 
     async def report(
         self, requests: Sequence[pb.ReportUsageRequest]
     ) -> list[pb.ReportUsageResponse]:
         """Apply all measurements, or refuse and apply none."""
         many = len(requests) > 1
-        now = self._clock()
-        made = [
-            self._measurement(request, now, where=f"usages[{at}]." if many else "")
-            for at, request in enumerate(requests)
-        ]
-        try:
-            totals = await self._store.apply([item.change for item in made])
-        except UsageOutOfRange as error:
-            raise _out_of_range(error) from None
-        return [
-            _acknowledged(item, total) for item, total in zip(made, totals, strict=True)
-        ]
+
+        async def apply(transaction: Transaction) -> list[pb.ReportUsageResponse]:
+            answers: list[pb.ReportUsageResponse] = []
+            for at, request in enumerate(requests):
+                where = f"usages[{at}]." if many else ""
+                made = await _measurement(transaction, request, where=where)
+                total = await _applied(transaction, made)
+                answers.append(_acknowledged(made, total))
+            return answers
+
+        return await self._world.transact(apply)
 
     async def report_bulk(
         self, requests: Sequence[pb.ReportUsageRequest]
@@ -161,35 +125,60 @@ class Reporter:
                 "INVALID_ARGUMENT",
                 f"events has {len(events)} events; send 1 to {MOST_EVENTS} at a time.",
             )
-        now = self._clock()
+        now = self._world.clock()
         moments = [_event_moment(e, now, f"events[{n}]") for n, e in enumerate(events)]
         pairs = zip(events, moments, strict=True)
         return sum(self._events.add(event, moment) for event, moment in pairs)
 
-    def _measurement(
-        self, request: pb.ReportUsageRequest, now: datetime, *, where: str
-    ) -> _Measurement:
-        subject = Subject(
-            customer_id=checked_id("customer", request.customer_id, where=where),
-            resource_id=(
-                checked_id("resource", request.resource_id, where=where)
-                if request.HasField("resource_id")
-                else None
-            ),
-        )
-        feature_id = checked_id("feature", request.feature_id, where=where)
-        value = checked_number(f"{where}value", request.value)
-        update = _update(request.update_behavior, where)
-        _check_dimensions(request.dimensions, f"{where}dimensions")
-        moment = now
-        if request.HasField("timestamp"):
-            moment = checked_moment(f"{where}timestamp", request.timestamp)
-        found = standing(self._index, subject, feature_id, now, wanted="metered")
-        if found.reason is not None:
-            raise _refused(found.reason, request, where)
-        key, window = counter_at(found, subject, moment)
-        change = UsageChange(key=key, update=update, value=value)
-        return _Measurement(request=request, change=change, window=window)
+
+async def _measurement(
+    transaction: Transaction, request: pb.ReportUsageRequest, *, where: str
+) -> _Measurement:
+    subject = Subject(
+        customer_id=checked_id("customer", request.customer_id, where=where),
+        resource_id=(
+            checked_id("resource", request.resource_id, where=where)
+            if request.HasField("resource_id")
+            else None
+        ),
+    )
+    feature_id = checked_id("feature", request.feature_id, where=where)
+    value = checked_number(f"{where}value", request.value)
+    update = _update(request.update_behavior, where)
+    _check_dimensions(request.dimensions, f"{where}dimensions")
+    now = transaction.now
+    moment = now
+    if request.HasField("timestamp"):
+        moment = checked_moment(f"{where}timestamp", request.timestamp)
+    index = await transaction.index()
+    customer = await transaction.read(customer_key(subject.customer_id))
+    found = standing(index, customer, subject, feature_id, now, wanted="metered")
+    if found.reason is not None:
+        raise _refused(found.reason, request, where)
+    counter, window = counter_at(found, subject, moment)
+    return _Measurement(
+        request=request, counter=counter, update=update, value=value, window=window
+    )
+
+
+async def _applied(transaction: Transaction, made: _Measurement) -> float:
+    """Write the counter's new total, which is returned."""
+    usage = await transaction.read(made.counter) or Usage()
+    total = made.value + (usage.total if made.update == "delta" else 0.0)
+    if total < 0 or not math.isfinite(total):
+        raise _out_of_range(made, total)
+    transaction.write(made.counter, _after(usage, total, transaction.now))
+    return total
+
+
+def _after(usage: Usage, total: float, now: datetime) -> Usage:
+    """The counter with a new total; of a minute, the history keeps the last one."""
+    minute = now.replace(second=0, microsecond=0)
+    history = usage.history
+    if history and history[-1].at == minute:
+        history = history[:-1]
+    history = (*history[1 - MOST_HISTORY :], Point(at=minute, total=total))
+    return Usage(total=total, updated=now, history=history)
 
 
 def _update(number: int, where: str) -> Literal["delta", "set"]:
@@ -213,13 +202,12 @@ def _refused(reason: Reason, request: pb.ReportUsageRequest, where: str) -> Refu
     )
 
 
-def _out_of_range(error: UsageOutOfRange) -> Refusal:
-    change = error.change
-    did = "setting" if change.update == "set" else "adding"
+def _out_of_range(made: _Measurement, total: float) -> Refusal:
+    did = "setting" if made.update == "set" else "adding"
     return Refusal(
         "OUT_OF_RANGE",
-        f"value: {did} {change.value:g} would make the usage of "
-        f"{change.key.feature_id!r} {error.total:g}; it cannot be below 0 or infinite.",
+        f"value: {did} {made.value:g} would make the usage of "
+        f"{made.request.feature_id!r} {total:g}; it cannot be below 0 or infinite.",
     )
 
 

@@ -9,7 +9,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sidecar_client.local.catalog import AnchorRule, ResetPeriod
+from sidecar_client.local.values import AnchorRule, ResetPeriod
 
 _WEEKDAYS = (
     "monday",

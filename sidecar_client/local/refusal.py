@@ -11,8 +11,8 @@ from typing import Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from sidecar_client.local.catalog import EARLIEST, LATEST, TIME_RANGE
 from sidecar_client.local.identifiers import Kind, id_problem
+from sidecar_client.local.values import EARLIEST, LATEST, TIME_RANGE
 
 Code = Literal["INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "OUT_OF_RANGE"]
 

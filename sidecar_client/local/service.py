@@ -5,14 +5,13 @@ What a request must look like lives here; who is entitled to what does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
 from google.protobuf.empty_pb2 import Empty
 
 from sidecar_client.local import messages
-from sidecar_client.local.catalog import Catalog, CatalogIndex, FeatureType
 from sidecar_client.local.evaluation import (
+    Reason,
     Standing,
     Subject,
     Verdict,
@@ -23,27 +22,19 @@ from sidecar_client.local.evaluation import (
 )
 from sidecar_client.local.events import EventLog
 from sidecar_client.local.metering import Reporter
+from sidecar_client.local.records import customer_key
 from sidecar_client.local.refusal import Refusal, checked_id, checked_number
-from sidecar_client.local.stores.base import UsageStore
+from sidecar_client.local.values import FeatureType
+from sidecar_client.local.world import World
 from sidecar_client.protocol import sidecar_pb2 as pb
-
-Clock = Callable[[], datetime]
 
 
 class SidecarService:
-    """Answers every method from a catalog, a usage store and a clock."""
+    """Answers every method from a world."""
 
-    def __init__(
-        self, catalog: Catalog, *, store: UsageStore, events: EventLog, clock: Clock
-    ) -> None:
-        self._index = CatalogIndex.of(catalog)
-        self._store = store
-        self._clock = clock
-        self._reporter = Reporter(self._index, store=store, events=events, clock=clock)
-
-    async def seed(self) -> None:
-        """Put the catalog's starting usage where nothing was reported yet."""
-        await self._reporter.seed()
+    def __init__(self, world: World, *, events: EventLog) -> None:
+        self._world = world
+        self._reporter = Reporter(world, events=events)
 
     async def get_entitlement(
         self, request: pb.GetEntitlementRequest
@@ -61,7 +52,7 @@ class SidecarService:
                 "feature_id and currency_id: set one of them, not both and not none.",
             )
         if request.HasField("currency_id"):
-            verdict = self._currency(request)
+            verdict = await self._currency(request)
         else:
             verdict = await self._check(request, request.options)
         return pb.GetEntitlementV2Response(entitlement=messages.entitlement_v2(verdict))
@@ -116,7 +107,7 @@ class SidecarService:
         self, request: pb.GetEntitlementsRequest
     ) -> pb.GetEntitlementsResponse:
         """What the subject is entitled to, whatever is used of it."""
-        reason, found = standings(self._index, _subject(request), self._clock())
+        reason, found = await self._standings(request)
         verdicts = await self._judged([item for item in found if item.grant])
         return pb.GetEntitlementsResponse(
             entitlements=[messages.entitlement(verdict) for verdict in verdicts],
@@ -127,7 +118,7 @@ class SidecarService:
         self, request: pb.GetEntitlementsStateV2Request
     ) -> pb.GetEntitlementsStateV2Response:
         """What the subscriptions say about each feature, denials included."""
-        reason, found = standings(self._index, _subject(request), self._clock())
+        reason, found = await self._standings(request)
         verdicts = await self._judged(found)
         return pb.GetEntitlementsStateV2Response(
             entitlements=[messages.entitlement_v2(verdict) for verdict in verdicts],
@@ -138,7 +129,9 @@ class SidecarService:
         self, request: pb.ReloadEntitlementsRequest
     ) -> pb.ReloadEntitlementsResponse:
         """Whether the customer and resource exist; nothing is cached here."""
-        reason = subject_reason(self._index, _subject(request))
+        subject = _subject(request)
+        customer = await self._world.read(customer_key(subject.customer_id))
+        reason = subject_reason(customer, subject)
         exists = reason in (None, "CUSTOMER_IS_ARCHIVED")
         return pb.ReloadEntitlementsResponse(entitled_entity_exists=exists)
 
@@ -171,22 +164,41 @@ class SidecarService:
         subject = _subject(request)
         feature_id = checked_id("feature", request.feature_id)
         usage, values = _asked(options)
-        found = standing(self._index, subject, feature_id, self._clock(), wanted=wanted)
-        used = await self._store.read([found.counter]) if found.counter else [0.0]
+        index, customer = await self._world.index_and_customer(subject.customer_id)
+        found = standing(
+            index, customer, subject, feature_id, self._world.clock(), wanted=wanted
+        )
+        used = await self._world.read(found.counter) if found.counter else None
         return judge(
-            found, usage=used[0], requested_usage=usage, requested_values=values
+            found,
+            usage=used.total if used else 0.0,
+            requested_usage=usage,
+            requested_values=values,
         )
 
-    def _currency(self, request: pb.GetEntitlementV2Request) -> Verdict:
+    async def _standings(
+        self, request: pb.GetEntitlementsRequest | pb.GetEntitlementsStateV2Request
+    ) -> tuple[Reason | None, list[Standing]]:
+        subject = _subject(request)
+        index, customer = await self._world.index_and_customer(subject.customer_id)
+        return standings(index, customer, subject, self._world.clock())
+
+    async def _currency(self, request: pb.GetEntitlementV2Request) -> Verdict:
         checked_id("currency", request.currency_id)
-        reason = subject_reason(self._index, _subject(request))
+        subject = _subject(request)
+        customer = await self._world.read(customer_key(subject.customer_id))
+        reason = subject_reason(customer, subject)
         return judge(Standing(reason=reason or "ENTITLEMENT_NOT_FOUND"))
 
     async def _judged(self, found: Sequence[Standing]) -> list[Verdict]:
         keys = [item.counter for item in found if item.counter]
-        used = dict(zip(keys, await self._store.read(keys), strict=True))
+        records = await self._world.read_all(keys)
+        used = {
+            key.name: record.total if record else 0.0
+            for key, record in zip(keys, records, strict=True)
+        }
         return [
-            judge(item, usage=used[item.counter] if item.counter else 0.0)
+            judge(item, usage=used[item.counter.name] if item.counter else 0.0)
             for item in found
         ]
 

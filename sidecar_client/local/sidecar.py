@@ -14,13 +14,15 @@ from types import TracebackType
 from typing import Self
 
 from sidecar_client.errors import ConfigurationError
-from sidecar_client.local.catalog import EARLIEST, LATEST, TIME_RANGE
 from sidecar_client.local.events import EventLog
 from sidecar_client.local.loading import CatalogSource, load
+from sidecar_client.local.populate import populate
 from sidecar_client.local.server import SidecarServer, address
 from sidecar_client.local.service import SidecarService
 from sidecar_client.local.shown import shown
-from sidecar_client.local.stores.memory import MemoryUsageStore
+from sidecar_client.local.stores.memory import MemoryStore
+from sidecar_client.local.values import EARLIEST, LATEST, TIME_RANGE
+from sidecar_client.local.world import World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
 _CLOCK = "use a function that returns an aware datetime, such as datetime.now(UTC)"
@@ -76,12 +78,11 @@ class LocalSidecar:
         self.calls: Counter[str] = Counter()
         """How often each RPC was called, by its name, such as `GetEntitlement`."""
         self._events = EventLog()
-        self._service = SidecarService(
-            loaded.catalog,
-            store=MemoryUsageStore(),
-            events=self._events,
-            clock=_in_utc(clock) if clock is not None else _utc_now,
+        self.world = World(
+            MemoryStore(), clock=_in_utc(clock) if clock is not None else _utc_now
         )
+        """What it serves, for tests that look inside."""
+        self._service = SidecarService(self.world, events=self._events)
         self._server: SidecarServer | None = None
         self._thread: _LoopThread | None = None
 
@@ -102,7 +103,8 @@ class LocalSidecar:
                 f"the local sidecar on {self.target} is already running; stop it first"
             )
         server = SidecarServer(self._service, calls=self.calls)
-        await self._service.seed()
+        await self.world.store.open()
+        await populate(self.world, self.catalog)
         self.port = await server.start(self.host, self.port)
         self._server = server
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from sidecar_client.local.catalog import (
+from sidecar_client.local.catalog import CatalogIndex
+from sidecar_client.local.customers import (
     RUNNING,
-    CatalogIndex,
     Customer,
     StartingUsage,
     Subscription,

@@ -397,3 +397,176 @@ def test_many_problems_are_cut_short() -> None:
     features = [{"id": f"f{n}", "type": "metered"} for n in range(30)]
     with pytest.raises(ConfigurationError, match=r"\.\.\. and 10 more$"):
         load_catalog({"features": features})
+
+
+WORLD: dict[str, Any] = {
+    "features": [
+        {"id": "calls", "type": "metered", "meter": "incremental"},
+        {"id": "domain", "type": "boolean"},
+    ],
+    "currencies": [{"id": "tokens"}],
+    "products": [{"id": "app"}],
+    "plans": [
+        {"id": "team", "version": 1, "entitlements": {"calls": {"limit": 5}}},
+        {"id": "team", "version": 2, "entitlements": {"calls": {"limit": 9}}},
+        {"id": "pro", "parent": "team", "addons": ["more"]},
+    ],
+    "addons": [
+        {"id": "more", "entitlements": {"calls": {"limit": 1}}, "max_quantity": 3},
+        {"id": "other"},
+    ],
+    "customers": [
+        {"id": "acme", "subscriptions": [{"plan": "pro"}, {"plan": "team"}]},
+    ],
+}
+
+
+def test_whole_world_loads_and_every_subscription_has_an_id() -> None:
+    catalog = load_catalog(WORLD)
+    (acme,) = catalog.customers
+    assert [sub.id for sub in acme.subscriptions] == [
+        "acme-subscription-1",
+        "acme-subscription-2",
+    ]
+    written = catalog.model_dump(mode="json", exclude_defaults=True)
+    assert load_catalog(written) == catalog
+
+
+def with_change(part: str, at: int, change: dict[str, Any]) -> dict[str, Any]:
+    items = list(WORLD[part])
+    items[at] = items[at] | change
+    return WORLD | {part: items}
+
+
+@pytest.mark.parametrize(
+    ("part", "at", "change", "problem"),
+    [
+        ("plans", 1, {"version": 1}, "the id 'team' is already taken in plans"),
+        ("plans", 0, {"version": 2}, "version 2 of 'team' is already taken in plans"),
+        ("plans", 2, {"parent": "pro"}, "inherits from itself (pro from pro)"),
+        ("plans", 1, {"parent": "pro"}, "inherits from itself (team from pro from t"),
+        ("plans", 2, {"parent": "none"}, "parent: there is no plan 'none'"),
+        ("plans", 2, {"addons": ["none"]}, "addons[0]: there is no addon 'none'"),
+        ("plans", 2, {"product": "none"}, "product: there is no product 'none'"),
+        ("plans", 2, {"credits": {"x": {"amount": 1}}}, "there is no currency 'x'"),
+        (
+            "plans",
+            2,
+            {"charges": {"domain": {"price": 1}}},
+            "'domain' is boolean;",
+        ),
+        (
+            "plans",
+            2,
+            {"credit_rates": {"calls": {"currency": "x", "rate": 1}}},
+            "there is no currency 'x'",
+        ),
+        ("addons", 0, {"entitlements": {"x": True}}, "there is no feature 'x'"),
+        ("features", 0, {"events": {"event": "e", "field": "x"}}, "needs no field"),
+        (
+            "features",
+            0,
+            {"events": {"event": "e", "aggregation": "sum"}},
+            "add `field: NAME`",
+        ),
+        ("features", 1, {"events": {"event": "e"}}, "cannot be counted from events"),
+        ("features", 1, {"unit_transformation": {"divide": 2}}, "no units to transfo"),
+    ],
+)
+def test_definitions_that_do_not_fit_are_told(
+    part: str, at: int, change: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_catalog(with_change(part, at, change))
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("condition", "problem"),
+    [
+        ({"operator": "in"}, "add `values: [...]`"),
+        ({"operator": "equals", "values": [1]}, "no use for `values`"),
+        ({"operator": "equals"}, "add `value: ...`"),
+        ({"operator": "is_null", "value": 1}, "no use for a `value`"),
+        ({"operator": "less_than", "value": "x"}, "use a number as `value`"),
+        ({"operator": "less_than", "value": True}, "use a number as `value`"),
+        ({"operator": "contains", "value": 1.0}, "use a text as `value`"),
+    ],
+)
+def test_condition_of_events_that_cannot_be_is_told(
+    condition: dict[str, Any], problem: str
+) -> None:
+    events = {
+        "event": "e",
+        "filters": [{"conditions": [{"field": "f", **condition}]}],
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        load_catalog(with_change("features", 0, {"events": events}))
+    assert "features[0].events.filters[0].conditions[0]" in str(caught.value)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("customer", "problem"),
+    [
+        (
+            {"subscriptions": [{"plan": "team", "plan_version": 3}]},
+            "has no version 3",
+        ),
+        (
+            {"subscriptions": [{"plan": "team", "addons": [{"id": "x"}]}]},
+            "there is no addon 'x'",
+        ),
+        (
+            {"subscriptions": [{"plan": "pro", "addons": [{"id": "other"}]}]},
+            "'other' does not fit the plan 'pro'",
+        ),
+        (
+            {
+                "subscriptions": [
+                    {"plan": "pro", "addons": [{"id": "more", "quantity": 4}]}
+                ]
+            },
+            "can be bought 3 times, not 4",
+        ),
+        (
+            {"subscriptions": [{"plan": "pro", "trial_end": "2030-01-01"}]},
+            "use `status: in_trial`",
+        ),
+        (
+            {"subscriptions": [{"id": "s", "plan": "pro"}, {"id": "s", "plan": "pro"}]},
+            "the id 's' is already taken in subscriptions of 'acme'",
+        ),
+        (
+            {"promotions": [{"feature": "x", "entitlement": True}]},
+            "there is no feature 'x'",
+        ),
+        (
+            {"promotions": [{"feature": "calls", "entitlement": False}]},
+            "a promotion cannot revoke",
+        ),
+        (
+            {"promotions": [{"feature": "calls", "entitlement": True}]},
+            "granted without an amount",
+        ),
+        ({"credits": [{"currency": "x", "amount": 1}]}, "there is no currency 'x'"),
+        (
+            {"credits": [{"currency": "tokens", "amount": 1, "type": "recurring"}]},
+            "made by the sidecar itself",
+        ),
+        (
+            {"credits": [{"currency": "tokens", "amount": 1, "expires": "2019-01-01"}]},
+            "expires before it takes effect",
+        ),
+        (
+            {"credits": [{"currency": "tokens", "amount": 1, "resource": "r"}]},
+            "there is no resource 'r'",
+        ),
+    ],
+)
+def test_customer_that_does_not_fit_is_told(
+    customer: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_catalog(WORLD | {"customers": [{"id": "acme", **customer}]})
+    assert problem in str(caught.value)

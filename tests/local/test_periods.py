@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sidecar_client.local.catalog import AnchorRule, ResetPeriod
 from sidecar_client.local.periods import window_at
+from sidecar_client.local.values import AnchorRule, ResetPeriod
 
 
 def at(text: str) -> datetime:

@@ -1,63 +1,87 @@
-"""The contract of a usage store, edges included; every store obeys it.
+"""The contract of a store, edges included; every store obeys it.
 
 What is kept and which steps are atomic live here; how it is kept does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from pydantic import BaseModel
+
+MOST_MARKS = 100_000
+"""How many marks a store remembers; beyond it, the oldest are forgotten."""
+
+
+class Entry(NamedTuple):
+    """A record and its version, which every write raises."""
+
+    version: int
+    record: BaseModel | None
+    """None, with the version 0, where nothing is kept."""
+
+
+ABSENT = Entry(0, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsageKey:
-    """One counter: a feature's usage by a customer or its resource, in one window."""
+class Changes:
+    """What is written at once, or not at all."""
 
-    customer_id: str
-    resource_id: str | None
-    """None for what is used on a subscription of the whole customer."""
-    feature_id: str
-    window_start: datetime | None
-    """None for usage that never resets."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageChange:
-    """A change of one counter: add `value` to it, or make it `value`."""
-
-    key: UsageKey
-    update: Literal["delta", "set"]
-    value: float
+    expected: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The version that each of these keys must still have; 0 for one that is absent."""
+    written: Mapping[str, BaseModel | None] = field(
+        default_factory=dict[str, BaseModel | None]
+    )
+    """What each key has afterwards; None removes it."""
+    marks: Sequence[str] = ()
+    """Marks to set, of which none may be set already."""
 
 
-class UsageOutOfRange(Exception):
-    """A change would take a counter below zero or beyond what a number can hold."""
-
-    def __init__(self, change: UsageChange, total: float) -> None:
-        super().__init__(f"{change.key.feature_id}: {total:g}")
-        self.change = change
-        """The first change that does not fit."""
-        self.total = total
-        """What the counter would have become."""
+class StoreError(Exception):
+    """A store that does not answer, or whose content cannot be read; says the cure."""
 
 
-class UsageStore(Protocol):
-    """Counters of usage. A counter that was never changed is 0."""
+class Store(Protocol):
+    """Records under names, and marks: names that are only remembered, for a while.
 
-    async def read(self, keys: Sequence[UsageKey]) -> list[float]:
-        """The value of each key, in the order asked."""
+    All methods raise `StoreError`. Names are texts such as `customer/acme`: a kind, a
+    slash, and ids that have no slash.
+    """
+
+    shared: bool
+    """Whether other processes may write to it."""
+
+    async def open(self) -> None:
+        """Get ready; the other methods may be called from now on."""
         ...
 
-    async def apply(self, changes: Sequence[UsageChange]) -> list[float]:
-        """Make all changes in order, in one atomic step; the value after each.
+    async def close(self) -> None:
+        """Let go of files and connections. What is kept stays, where it can."""
+        ...
 
-        Later changes see earlier ones. If one would leave a total below zero or not
-        finite, `UsageOutOfRange` is raised and nothing has changed.
+    async def read(self, names: Sequence[str]) -> list[Entry]:
+        """The entry of each name, in the order asked, as of one moment."""
+        ...
+
+    async def marked(self, marks: Sequence[str]) -> list[bool]:
+        """Whether each mark is set, in the order asked."""
+        ...
+
+    async def commit(self, changes: Changes) -> bool:
+        """Make all changes in one atomic step; False if something was not as expected.
+
+        Then nothing has changed, and the work is to be done again from a new reading.
         """
         ...
 
-    async def seed(self, changes: Sequence[UsageChange]) -> None:
-        """Make each change whose counter was never changed; leave the others alone."""
+    async def scan(
+        self, prefix: str, *, after: str = "", limit: int = 1000
+    ) -> list[tuple[str, Entry]]:
+        """Up to `limit` entries whose names begin so and come after `after`.
+
+        In the order of the names' code points.
+        """
         ...

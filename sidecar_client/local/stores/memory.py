@@ -1,40 +1,94 @@
-"""Usage in the memory of one process, gone with it.
+"""Records in the memory of one process, gone with it.
 
 The store that `LocalSidecar` uses by default lives here; its contract is in `base`.
 """
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
 from collections.abc import Sequence
 
-from sidecar_client.local.stores.base import UsageChange, UsageKey, UsageOutOfRange
+from pydantic import BaseModel
+
+from sidecar_client.local.stores.base import ABSENT, MOST_MARKS, Changes, Entry
 
 
-class MemoryUsageStore:
-    """A `UsageStore` in a dictionary. One event loop uses it at a time, so no lock."""
+class MemoryStore:
+    """A `Store` in dictionaries. One event loop uses it at a time, so no lock."""
 
-    def __init__(self) -> None:
-        self._totals: dict[UsageKey, float] = {}
+    shared = False
 
-    async def read(self, keys: Sequence[UsageKey]) -> list[float]:
-        """The value of each key, in the order asked."""
-        return [self._totals.get(key, 0.0) for key in keys]
+    def __init__(self, *, most_marks: int = MOST_MARKS) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._version = 0
+        # The names of each kind; sorted again by the first scan after an addition.
+        self._names: dict[str, list[str]] = {}
+        self._unsorted: set[str] = set()
+        self._marks: OrderedDict[str, None] = OrderedDict()
+        self._most_marks = most_marks
 
-    async def apply(self, changes: Sequence[UsageChange]) -> list[float]:
-        """Make all changes or none; the value after each."""
-        after: dict[UsageKey, float] = {}
-        totals: list[float] = []
-        for change in changes:
-            before = after.get(change.key, self._totals.get(change.key, 0.0))
-            total = change.value + (before if change.update == "delta" else 0.0)
-            if total < 0 or not math.isfinite(total):
-                raise UsageOutOfRange(change, total)
-            after[change.key] = total
-            totals.append(total)
-        self._totals.update(after)
-        return totals
+    async def open(self) -> None:
+        """Nothing to do."""
 
-    async def seed(self, changes: Sequence[UsageChange]) -> None:
-        """Make each change whose counter was never changed."""
-        await self.apply([c for c in changes if c.key not in self._totals])
+    async def close(self) -> None:
+        """Nothing to do: what is kept stays while the object lives."""
+
+    async def read(self, names: Sequence[str]) -> list[Entry]:
+        """The entry of each name, in the order asked."""
+        entries = self._entries
+        return [entries.get(name, ABSENT) for name in names]
+
+    async def marked(self, marks: Sequence[str]) -> list[bool]:
+        """Whether each mark is set, in the order asked."""
+        return [mark in self._marks for mark in marks]
+
+    async def commit(self, changes: Changes) -> bool:
+        """Make all changes, or none."""
+        entries = self._entries
+        for name, version in changes.expected.items():
+            if entries.get(name, ABSENT).version != version:
+                return False
+        if any(mark in self._marks for mark in changes.marks):
+            return False
+        # Versions are never used again, not even by a key that was removed meanwhile.
+        self._version += 1
+        for name, record in changes.written.items():
+            self._write(name, record)
+        for mark in changes.marks:
+            self._marks[mark] = None
+        while len(self._marks) > self._most_marks:
+            self._marks.popitem(last=False)
+        return True
+
+    def _write(self, name: str, record: BaseModel | None) -> None:
+        if record is None:
+            if self._entries.pop(name, None) is not None:
+                self._names[_kind(name)].remove(name)
+            return
+        if name not in self._entries:
+            kind = _kind(name)
+            self._names.setdefault(kind, []).append(name)
+            self._unsorted.add(kind)
+        self._entries[name] = Entry(self._version, record)
+
+    async def scan(
+        self, prefix: str, *, after: str = "", limit: int = 1000
+    ) -> list[tuple[str, Entry]]:
+        """Up to `limit` entries whose names begin so and come after `after`."""
+        kind = _kind(prefix)
+        names = self._names.get(kind, [])
+        if kind in self._unsorted:
+            names.sort()
+            self._unsorted.discard(kind)
+        begin = max(bisect_left(names, prefix), bisect_right(names, after))
+        found: list[tuple[str, Entry]] = []
+        for at in range(begin, min(begin + limit, len(names))):
+            if not names[at].startswith(prefix):
+                break
+            found.append((names[at], self._entries[names[at]]))
+        return found
+
+
+def _kind(name: str) -> str:
+    return name.partition("/")[0]

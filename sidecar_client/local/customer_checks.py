@@ -1,0 +1,143 @@
+"""What a customer demands: of itself, and of what its parts refer to.
+
+Subscriptions, promotions and credits live here; starting usage is in `usage_checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sidecar_client.local.catalog import CatalogIndex
+from sidecar_client.local.customers import (
+    AddonQuantity,
+    CreditGrant,
+    Customer,
+    Promotion,
+    Subscription,
+)
+from sidecar_client.local.entitlement_checks import (
+    entitlement_problems,
+    entitlements_problems,
+)
+from sidecar_client.local.problem import Path, Problem, unknown
+from sidecar_client.local.usage_checks import usage_problems
+
+
+def customer_problems(
+    customer: Customer, index: CatalogIndex, path: Path
+) -> Iterator[Problem]:
+    """Everything of a customer that does not fit."""
+    known: set[str] = set()
+    for at, name in enumerate(customer.resources):
+        if name in known:
+            yield Problem(
+                path=(*path, "resources", at),
+                message=f"the resource {name!r} is named twice; name it once",
+            )
+        known.add(name)
+    for at, sub in enumerate(customer.subscriptions):
+        yield from _subscription(sub, customer, index, (*path, "subscriptions", at))
+    for at, promotion in enumerate(customer.promotions):
+        yield from _promotion(promotion, index, (*path, "promotions", at))
+    for at, grant in enumerate(customer.credits):
+        yield from _grant(grant, customer, index, (*path, "credits", at))
+    yield from usage_problems(customer, index, path)
+
+
+def _subscription(
+    sub: Subscription, customer: Customer, index: CatalogIndex, path: Path
+) -> Iterator[Problem]:
+    if sub.plan not in index.plans:
+        yield unknown("plan", sub.plan, index.plans, (*path, "plan"))
+    elif index.plan(sub.plan, sub.plan_version) is None:
+        yield Problem(
+            path=(*path, "plan_version"),
+            message=f"the plan {sub.plan!r} has no version {sub.plan_version}; "
+            "define it under plans, or remove the version to follow the latest",
+        )
+    if sub.end is not None and sub.end <= sub.start:
+        yield Problem(
+            path=(*path, "end"), message="the subscription ends before it starts"
+        )
+    if sub.trial_end is not None and sub.trial_end <= sub.start:
+        yield Problem(
+            path=(*path, "trial_end"), message="the trial ends before it starts"
+        )
+    if sub.trial_end is not None and sub.status != "in_trial":
+        yield Problem(
+            path=(*path, "trial_end"),
+            message=f"a subscription that is {sub.status} has no trial that could "
+            "end; remove it, or use `status: in_trial`",
+        )
+    yield from _resource(sub.resource, customer, path)
+    yield from entitlements_problems(sub.entitlements, index, (*path, "entitlements"))
+    for at, bought in enumerate(sub.addons):
+        yield from _addon(bought, sub, index, (*path, "addons", at))
+
+
+def _addon(
+    bought: AddonQuantity, sub: Subscription, index: CatalogIndex, path: Path
+) -> Iterator[Problem]:
+    addon = index.addons.get(bought.id)
+    if addon is None:
+        yield unknown("addon", bought.id, index.addons, (*path, "id"))
+        return
+    if addon.max_quantity is not None and bought.quantity > addon.max_quantity:
+        yield Problem(
+            path=(*path, "quantity"),
+            message=f"the add-on {addon.id!r} can be bought {addon.max_quantity} "
+            f"times, not {bought.quantity}",
+        )
+    plan = index.plan(sub.plan, sub.plan_version)
+    if plan is not None and plan.addons is not None and addon.id not in plan.addons:
+        yield Problem(
+            path=(*path, "id"),
+            message=f"the add-on {addon.id!r} does not fit the plan {plan.id!r}; "
+            "list it under the addons of that plan",
+        )
+
+
+def _promotion(
+    promotion: Promotion, index: CatalogIndex, path: Path
+) -> Iterator[Problem]:
+    feature = index.features.get(promotion.feature)
+    if feature is None:
+        name = promotion.feature
+        yield unknown("feature", name, index.features, (*path, "feature"))
+    elif not promotion.entitlement.granted:
+        yield Problem(
+            path=(*path, "entitlement"),
+            message="a promotion cannot revoke; remove it, or grant something",
+        )
+    else:
+        at = (*path, "entitlement")
+        yield from entitlement_problems(promotion.entitlement, feature, at)
+    if promotion.end is not None and promotion.end <= promotion.start:
+        yield Problem(
+            path=(*path, "end"), message="the promotion ends before it starts"
+        )
+
+
+def _grant(
+    grant: CreditGrant, customer: Customer, index: CatalogIndex, path: Path
+) -> Iterator[Problem]:
+    if grant.currency not in index.currencies:
+        at = (*path, "currency")
+        yield unknown("currency", grant.currency, index.currencies, at)
+    if grant.type in ("recurring", "overdraft"):
+        yield Problem(
+            path=(*path, "type"),
+            message=f"{grant.type} grants are made by the sidecar itself; "
+            "use `type: paid` or `type: promotional`",
+        )
+    if grant.expires is not None and grant.expires <= grant.effective:
+        yield Problem(
+            path=(*path, "expires"),
+            message="the grant expires before it takes effect",
+        )
+    yield from _resource(grant.resource, customer, path)
+
+
+def _resource(name: str | None, customer: Customer, path: Path) -> Iterator[Problem]:
+    if name is not None and name not in customer.resources:
+        yield unknown("resource", name, customer.resources, (*path, "resource"))

@@ -1,0 +1,78 @@
+"""A catalog becomes the content of a world, as far as it is not there yet.
+
+What is put where lives here; reading files (`loading`) and serving do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sidecar_client.local.catalog import Catalog, CatalogIndex
+from sidecar_client.local.customers import Customer
+from sidecar_client.local.evaluation import Subject, counter_at, standing
+from sidecar_client.local.records import (
+    DEFINITIONS,
+    SOURCE,
+    Key,
+    Usage,
+    customer_key,
+)
+from sidecar_client.local.world import Transaction, World
+
+_CUSTOMERS_AT_ONCE = 100
+
+
+async def populate(world: World, catalog: Catalog) -> None:
+    """Put in the definitions, and the customers and usage that are not there.
+
+    What a store kept from before stays: usage goes on from where it was.
+    """
+
+    async def define(transaction: Transaction) -> None:
+        if await transaction.read(SOURCE) != catalog:
+            transaction.write(DEFINITIONS, catalog.definitions)
+            transaction.write(SOURCE, catalog)
+
+    await world.transact(define)
+    index = CatalogIndex.of(catalog.definitions)
+    for customers in _batched(catalog.customers, _CUSTOMERS_AT_ONCE):
+
+        async def add(
+            transaction: Transaction, customers: Sequence[Customer] = customers
+        ) -> None:
+            for customer in customers:
+                await _add_customer(transaction, index, customer)
+
+        await world.transact(add)
+
+
+async def _add_customer(
+    transaction: Transaction, index: CatalogIndex, customer: Customer
+) -> None:
+    key = customer_key(customer.id)
+    if await transaction.read(key) is None:
+        transaction.write(key, customer.model_copy(update={"usage": ()}))
+    totals: dict[Key[Usage], float] = {}
+    for counter, value in _starting(index, customer, transaction.now):
+        totals[counter] = totals.get(counter, 0.0) + value
+    for counter, total in totals.items():
+        if await transaction.read(counter) is None:
+            transaction.write(counter, Usage(total=total, updated=transaction.now))
+
+
+def _starting(
+    index: CatalogIndex, customer: Customer, now: datetime
+) -> Iterator[tuple[Key[Usage], float]]:
+    """What the customer has used, by counter; several entries can be of one."""
+    for usage in customer.usage:
+        subject = Subject(customer_id=customer.id, resource_id=usage.resource)
+        found = standing(index, customer, subject, usage.feature, now)
+        if found.grant is not None:
+            counter, _ = counter_at(found, subject, usage.at or now)
+            yield counter, usage.value
+
+
+def _batched(items: Sequence[Customer], size: int) -> Iterator[Sequence[Customer]]:
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]

@@ -1,0 +1,76 @@
+"""Changes of a world: atomic, from one reading, told once they are kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sidecar_client.local.records import Usage, usage_key
+from sidecar_client.local.stores.memory import MemoryStore
+from sidecar_client.local.world import Announcement, Transaction, World
+from tests.local.wire import NOW, Clock
+
+KEY = usage_key("c", None, "f", None)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(MemoryStore(), clock=Clock())
+
+
+async def add_one(transaction: Transaction) -> float:
+    usage = await transaction.read(KEY) or Usage()
+    await asyncio.sleep(0)  # lets the others read as well
+    transaction.write(KEY, Usage(total=usage.total + 1))
+    transaction.announce("counted", customer_id="c", total=usage.total + 1)
+    return usage.total + 1
+
+
+async def test_changes_at_the_same_time_all_count(world: World) -> None:
+    results = await asyncio.gather(*[world.transact(add_one) for _ in range(20)])
+    assert sorted(results) == list(range(1, 21))
+    assert await world.read(KEY) == Usage(total=20)
+
+
+async def test_listeners_hear_of_a_change_once_and_after_it(world: World) -> None:
+    heard: list[Announcement] = []
+    world.listeners.append(heard.append)
+    await asyncio.gather(*[world.transact(add_one) for _ in range(5)])
+    assert [item.facts["total"] for item in heard] == [1, 2, 3, 4, 5]
+    assert {(item.kind, item.customer_id, item.at) for item in heard} == {
+        ("counted", "c", NOW)
+    }
+
+
+async def test_work_that_raises_changes_nothing_and_tells_nobody(world: World) -> None:
+    heard: list[Announcement] = []
+    world.listeners.append(heard.append)
+
+    async def fail(transaction: Transaction) -> None:
+        await add_one(transaction)
+        raise LookupError("no")
+
+    with pytest.raises(LookupError):
+        await world.transact(fail)
+    assert await world.read(KEY) is None
+    assert not heard
+
+
+async def test_transaction_sees_its_own_writes(world: World) -> None:
+    async def work(transaction: Transaction) -> list[Usage | None]:
+        seen = [await transaction.read(KEY)]
+        transaction.write(KEY, Usage(total=1))
+        seen.append(await transaction.read(KEY))
+        transaction.remove(KEY)
+        return [*seen, await transaction.read(KEY)]
+
+    assert await world.transact(work) == [None, Usage(total=1), None]
+
+
+async def test_mark_is_new_once(world: World) -> None:
+    async def mark(transaction: Transaction) -> list[bool]:
+        return await transaction.mark(["a", "b", "a"])
+
+    assert await world.transact(mark) == [True, True, False]
+    assert await world.transact(mark) == [False, False, False]
