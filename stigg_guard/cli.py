@@ -12,7 +12,10 @@ from typing import Final
 
 from sidecar_client.local.extra import INSTALL, MissingExtra, require_extra
 
-_OF_CLICK: Final = ("outbox", "routes", "check", "entitlements", "usage", "doctor")
+_OF_CLICK: Final = (
+    *("outbox", "routes", "doctor"),
+    *("check", "entitlements", "usage", "report", "event"),
+)
 
 
 def main() -> None:

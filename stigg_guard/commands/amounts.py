@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from stigg_guard.commands.terminal import can_show
 from stigg_guard.commands.words import age, units
 from stigg_guard.decision import Decision, Entitlement, Source
 from stigg_guard.subject import Subject
@@ -34,6 +35,17 @@ def _used(entitlement: Entitlement) -> str:
     return f"{units(used)} of {units(limit)} used, {units(left)} left{soft}"
 
 
+def short_amount(entitlement: Entitlement) -> str:
+    """The same in fewer words: `3 of 6`, `7 of 5, soft`, `40, unlimited`."""
+    if entitlement.kind not in ("metered", "credit"):
+        return amount(entitlement)
+    used, limit = entitlement.current_usage or 0, entitlement.usage_limit
+    if entitlement.is_unlimited or limit is None:
+        return f"{units(used)}, unlimited"
+    soft = ", soft" if entitlement.has_soft_limit else ""
+    return f"{units(used)} of {units(limit)}{soft}"
+
+
 def reset(entitlement: Entitlement) -> str:
     """When its usage begins anew: `in 3 d (2026-12-01T00:00:00+00:00)`, or nothing."""
     at = entitlement.resets_at
@@ -41,6 +53,33 @@ def reset(entitlement: Entitlement) -> str:
         return ""
     left = (at - datetime.now(UTC)).total_seconds()
     return f"in {age(left)} ({at.isoformat()})"
+
+
+def period_end(entitlement: Entitlement, *, is_dated: bool) -> str:
+    """When its usage period ends: `2026-12-01 00:00 UTC, in 3 d`, or `in 3 d`."""
+    at = entitlement.resets_at
+    if at is None:
+        return ""
+    left = (at - datetime.now(UTC)).total_seconds()
+    told = f"in {age(left)}" if left > 0 else "over"
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC, {told}" if is_dated else told
+
+
+def used_bar(entitlement: Entitlement, length: int) -> str:
+    """A bar of what is used of a limit: `███░░░░░░░`; nothing without a limit.
+
+    In ASCII where the output has no such signs.
+    """
+    limit = entitlement.usage_limit
+    if limit is None or entitlement.is_unlimited or not length:
+        return ""
+    full, free = "█░" if can_show("█░") else "#-"
+    part = (entitlement.current_usage or 0.0) / limit if limit > 0 else 1.0
+    # Whatever is used shows, and only what is all used fills the bar.
+    filled = min(length, max(0, int(part * length)))
+    if filled == 0 and part > 0:
+        filled = 1
+    return full * filled + free * (length - filled)
 
 
 def described(entitlement: Entitlement | None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import click
 
@@ -18,10 +19,10 @@ from stigg_guard.commands.amounts import (
     subject_in_words,
 )
 from stigg_guard.commands.failure import Command, Failure
-from stigg_guard.commands.identity import no_verdict, of_customer, subject_of
+from stigg_guard.commands.identity import no_verdict, of_customer, refusal, subject_of
 from stigg_guard.commands.source import Source, pass_source
 from stigg_guard.commands.words import printable
-from stigg_guard.decision import Decision
+from stigg_guard.decision import Decision, Reason
 from stigg_guard.denial import DenialPolicy
 from stigg_guard.requirement import Requirement
 from stigg_guard.specs import need_spec
@@ -33,9 +34,8 @@ from stigg_guard.wording import words_of
 @of_customer
 @click.argument("feature")
 @click.option("--usage", type=float, metavar="N", help="So many units of it.")
-@click.option(
-    "--values", metavar="A,B", multiple=True, help="These values; may be repeated."
-)
+@click.option("--value", "single", metavar="V", multiple=True, help="This value, too.")
+@click.option("--values", metavar="A,B", multiple=True, help="All of these values.")
 @click.option("--at-least", type=float, metavar="N", help="At least this value.")
 @click.option("--currency", "is_currency", is_flag=True, help="FEATURE is a currency.")
 @click.option("--json", "is_json", is_flag=True, help="One JSON document.")
@@ -47,6 +47,7 @@ def check(
     feature: str,
     resource: str | None,
     usage: float | None,
+    single: Sequence[str],
     values: Sequence[str],
     at_least: float | None,
     is_currency: bool,
@@ -58,18 +59,26 @@ def check(
     denied, and 3 when the sidecar gave no verdict, whatever stands in for it.
     """
     subject = subject_of(customer, resource)
-    need = _need(feature, usage, values, at_least, is_currency=is_currency)
+    wanted = (*single, *(one for text in values for one in text.split(",")))
+    need = _need(feature, usage, wanted, at_least, is_currency=is_currency)
     guard = source.asking()
     decision = guard.check(subject, need)
+    if decision.reason is Reason.UNKNOWN and (
+        wrong := refusal(guard, subject, need.question)
+    ):
+        raise wrong
     if is_json:
         click.echo(json.dumps(_json(decision, need, subject, guard.denials)))
     else:
         for line in _lines(decision, need, subject, guard.denials):
             click.echo(line)
-    if decision.source in ("policy", "fallback", "last_known"):
-        raise no_verdict(guard, subject, need.question)
+    if decision.source in _STAND_INS:
+        raise no_verdict(source, guard, subject, need.question)
     if not decision.allowed:
         click.get_current_context().exit(1)
+
+
+_STAND_INS: Final = ("policy", "fallback", "last_known")
 
 
 def _need(
@@ -85,7 +94,7 @@ def _need(
             feature_id=None if is_currency else name,
             currency_id=name if is_currency else None,
             usage=usage,
-            values=tuple(one for text in values for one in text.split(",")),
+            values=tuple(values),
             at_least=at_least,
         )
     except ValueError as error:
@@ -95,7 +104,10 @@ def _need(
 def _lines(
     decision: Decision, need: Requirement, subject: Subject, denials: DenialPolicy
 ) -> Iterator[str]:
-    if decision.allowed:
+    if decision.source in _STAND_INS:
+        what = "allowed" if decision.allowed else "denied"
+        yield f"{click.style('no verdict', fg='yellow', bold=True)}: views are {what}"
+    elif decision.allowed:
         yield click.style("allowed", fg="green", bold=True)
     else:
         yield f"{click.style('denied', fg='red', bold=True)}: {decision.reason}"

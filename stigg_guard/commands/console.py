@@ -5,6 +5,7 @@ Options and the environment say which outbox and which sidecar are meant.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -13,8 +14,18 @@ from typing import Any, Final
 import click
 
 from sidecar_client.local.extra import require_extra
+from stigg_guard.commands.doctor import doctor
 from stigg_guard.commands.failure import Group
-from stigg_guard.commands.group import ASKING, HELP, with_commands
+from stigg_guard.commands.group import HELP, TALKING, with_commands
+from stigg_guard.commands.reach import (
+    DEFAULT_TARGET,
+    HINT,
+    ROOT_CERTIFICATES,
+    TARGET,
+    TIMEOUT,
+    reach_of,
+    with_options,
+)
 from stigg_guard.commands.routes import routes_of_app
 from stigg_guard.commands.source import Source, placed
 from stigg_guard.errors import ConfigurationError
@@ -27,6 +38,7 @@ _OPTIONS: Final[Mapping[str, str]] = {
     "OUTBOX": "--location",
     "TARGET": "--target",
     "HOLDS": "--holds",
+    "ROOT_CERTIFICATES": "--root-certificates",
 }
 
 
@@ -83,46 +95,49 @@ def outbox(
     context.obj = _source(options)
 
 
-def _source(options: Mapping[str, str]) -> Source:
+def _source(
+    options: Mapping[str, str], *, patience: float | None = None, hint: str = ""
+) -> Source:
     context = click.get_current_context()
-    is_named = "TARGET" in options or f"{ENVIRONMENT_PREFIX}TARGET" in os.environ
     return Source(
         guard=lambda: _guard(context, options),
         outbox_cure="give --location, or set STIGG_GUARD_OUTBOX in the environment.",
         target_cure=(
             None
-            if is_named
+            if _is_named(options)
             else "give --target, or set STIGG_GUARD_TARGET in the environment."
         ),
+        patience=patience,
+        hint=hint,
     )
+
+
+def _is_named(options: Mapping[str, str]) -> bool:
+    return "TARGET" in options or f"{ENVIRONMENT_PREFIX}TARGET" in os.environ
+
+
+def _talking(command: click.Command) -> click.Command:
+    """A command that asks the local sidecar where nobody names another."""
+
+    def source() -> Source:
+        # What is amiss is told by the command; once is enough.
+        logging.getLogger("stigg_guard").addHandler(logging.NullHandler())
+        reach = reach_of(click.get_current_context())
+        if _is_named(reach.options):
+            return _source(reach.options, patience=reach.patience)
+        options = {**reach.options, "TARGET": DEFAULT_TARGET}
+        return _source(options, patience=reach.patience, hint=HINT)
+
+    return with_options(placed(command, source), TARGET, TIMEOUT, ROOT_CERTIFICATES)
 
 
 def _alone(command: click.Command) -> click.Command:
     """A command whose sidecar is named by an option, or by the environment."""
 
     def source() -> Source:
-        target = click.get_current_context().meta.get(_TARGET)
-        return _source({} if target is None else {"TARGET": target})
+        return _source(reach_of(click.get_current_context()).options)
 
-    found = placed(command, source)
-    found.params = [*command.params, _TARGET_OPTION]
-    return found
-
-
-def _note_target(
-    context: click.Context, _option: click.Parameter, target: str | None
-) -> None:
-    context.meta[_TARGET] = target
-
-
-_TARGET: Final = "stigg_guard.target"
-_TARGET_OPTION: Final = click.Option(
-    ["--target"],
-    metavar="HOST:PORT",
-    help="The sidecar to ask. [STIGG_GUARD_TARGET]",
-    expose_value=False,
-    callback=_note_target,
-)
+    return with_options(placed(command, source), TARGET, ROOT_CERTIFICATES)
 
 
 def _guard(context: click.Context, options: Mapping[str, str]) -> Guard:
@@ -136,8 +151,10 @@ def _guard(context: click.Context, options: Mapping[str, str]) -> Guard:
 
 
 def _settings(options: Mapping[str, str]) -> Settings:
-    views = {ENVIRONMENT_PREFIX + name for name in _OF_VIEWS}
-    environ = {name: text for name, text in os.environ.items() if name not in views}
+    unused = {ENVIRONMENT_PREFIX + name for name in _OF_VIEWS}
+    if options.get("TARGET", "local") != "local":
+        unused.add(f"{ENVIRONMENT_PREFIX}CATALOG")  # of the sidecar named there
+    environ = {name: text for name, text in os.environ.items() if name not in unused}
     environ |= {ENVIRONMENT_PREFIX + name: text for name, text in options.items()}
     try:
         return Settings.from_env(environ)
@@ -150,8 +167,9 @@ def _settings(options: Mapping[str, str]) -> Settings:
 
 console.add_command(with_commands(outbox))
 console.add_command(routes_of_app)
-for _command in ASKING:
-    console.add_command(_alone(_command))
+console.add_command(_alone(doctor))
+for _command in TALKING:
+    console.add_command(_talking(_command))
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from stigg_guard.commands.terminal import prepared
 from stigg_guard.commands.words import printable
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.outbox.base import OutboxUnavailable
@@ -51,7 +52,7 @@ class Command(click.Command):
         **extra: Any,
     ) -> click.Context:
         with _in_one_line():
-            return super().make_context(info_name, args, parent, **extra)
+            return prepared(super().make_context(info_name, args, parent, **extra))
 
     def invoke(self, ctx: click.Context) -> Any:
         with _in_one_line(is_typed=False):
@@ -73,7 +74,7 @@ class Group(click.Group):
         if not args:  # click shows the help, as an error
             return super().make_context(info_name, args, parent, **extra)
         with _in_one_line():
-            return super().make_context(info_name, args, parent, **extra)
+            return prepared(super().make_context(info_name, args, parent, **extra))
 
     def invoke(self, ctx: click.Context) -> Any:
         with _in_one_line():

@@ -13,9 +13,11 @@ from stigg_guard.commands.check import check
 from stigg_guard.commands.discard import discard
 from stigg_guard.commands.doctor import doctor
 from stigg_guard.commands.entitlements import entitlements
+from stigg_guard.commands.event import event
 from stigg_guard.commands.export import export
 from stigg_guard.commands.failure import Group
 from stigg_guard.commands.listing import list_
+from stigg_guard.commands.report import report
 from stigg_guard.commands.retry import retry
 from stigg_guard.commands.run import run
 from stigg_guard.commands.source import Source, placed
@@ -33,13 +35,14 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
 )
 
 
-ASKING: Final[tuple[click.Command, ...]] = (check, entitlements, usage, doctor)
-"""Commands on a guard that are no group's."""
+TALKING: Final[tuple[click.Command, ...]] = (check, entitlements, usage, report, event)
+"""Commands that talk to the sidecar."""
 
 
 def commands_on(source: Source) -> list[click.Command]:
     """Every command on the guard of a front end."""
-    return [outbox_group(source), *(placed(item, lambda: source) for item in ASKING)]
+    alone = (placed(item, lambda: source) for item in (*TALKING, doctor))
+    return [outbox_group(source), *alone]
 
 
 def outbox_group(source: Source) -> click.Group:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from stigg_guard.commands.failure import Alarm, Failure
+from stigg_guard.commands.source import Source
 from stigg_guard.decision import NoAnswer
 from stigg_guard.guard import Guard
 from stigg_guard.requirement import Question
@@ -31,8 +32,18 @@ def subject_of(customer: str, resource: str | None) -> Subject:
         raise Failure(str(error)) from error
 
 
-def no_verdict(guard: Guard, subject: Subject, question: Question) -> Alarm:
+def no_verdict(
+    source: Source, guard: Guard, subject: Subject, question: Question
+) -> Alarm:
     """Why the sidecar gave no verdict, as the end of a command."""
     found: Any = guard.sidecar.ask(subject, question)
     cause = found.cause if isinstance(found, NoAnswer) else "it had no data"
-    return Alarm(f"The sidecar gave no verdict: {cause}.")
+    return Alarm(f"The sidecar gave no verdict: {cause}.{source.hint}")
+
+
+def refusal(guard: Guard, subject: Subject, question: Question) -> Failure | None:
+    """What the sidecar finds fault with in a question, if it does."""
+    found: Any = guard.sidecar.ask(subject, question)
+    if isinstance(found, NoAnswer) and found.refused:
+        return Failure(f"The sidecar refused the question: {found.cause}.")
+    return None

@@ -37,6 +37,10 @@ class Source:
     outbox_cure: str
     target_cure: str | None = None
     is_django: bool = False
+    patience: float | None = None
+    """Seconds to wait for the sidecar; None: what suits a person."""
+    hint: str = ""
+    """What to add where the sidecar that nobody named does not answer."""
     findings: Callable[[], Iterable[Finding]] = tuple
     """What `doctor` has to tell of the framework's part."""
 
@@ -82,7 +86,12 @@ class Source:
         self.check_target("ask")
         settings = self.guard().settings
         return _of_this_command(
-            replace(settings, timeout=max(settings.timeout, PATIENCE), hooks={})
+            replace(
+                settings,
+                timeout=self.patience or max(settings.timeout, PATIENCE),
+                write_timeout=self.patience or max(settings.write_timeout, PATIENCE),
+                hooks={},
+            )
         )
 
     def reporting(self) -> Guard:
@@ -90,7 +99,11 @@ class Source:
         self.check_target("report to")
         settings = self.guard().settings
         return _of_this_command(
-            replace(settings, outbox_worker=settings.outbox is None)
+            replace(
+                settings,
+                write_timeout=self.patience or settings.write_timeout,
+                outbox_worker=settings.outbox is None,
+            )
         )
 
 

@@ -67,7 +67,7 @@ def usage(
 
 def _show(source: Source, subject: Subject, feature_id: str, *, is_json: bool) -> None:
     guard = source.asking()
-    entitlement = _entitlement(guard, subject, feature_id)
+    entitlement = _entitlement(source, guard, subject, feature_id)
     if is_json:
         told = {**subject_as_json(subject), "feature_id": feature_id}
         click.echo(json.dumps(told | entitlement_as_json(entitlement)))
@@ -84,14 +84,16 @@ def _show(source: Source, subject: Subject, feature_id: str, *, is_json: bool) -
     click.echo(f"Resets:    {reset(entitlement) or 'never'}")
 
 
-def _entitlement(guard: Guard, subject: Subject, feature_id: str) -> Entitlement:
+def _entitlement(
+    source: Source, guard: Guard, subject: Subject, feature_id: str
+) -> Entitlement:
     try:
         need = feature(feature_id)
     except ValueError as error:
         raise Failure(str(error)) from error
     decision = guard.check(subject, need)
     if decision.source in ("policy", "fallback", "last_known"):
-        raise no_verdict(guard, subject, need.question)
+        raise no_verdict(source, guard, subject, need.question)
     entitlement = decision.entitlement
     if entitlement is None:
         raise Undone(

@@ -6,7 +6,7 @@ What is shown is said where it is shown.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from unicodedata import east_asian_width
+from unicodedata import category, east_asian_width
 
 
 def age(seconds: float) -> str:
@@ -60,6 +60,8 @@ def columns(text: str) -> int:
 
 
 def _columns(sign: str) -> int:
+    if category(sign) in ("Mn", "Me"):  # an accent upon the sign before it
+        return 0
     return 2 if east_asian_width(sign) in "WF" else 1
 
 

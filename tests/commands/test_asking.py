@@ -14,6 +14,7 @@ CUSTOMER = "customer-demo-01"
 LACKING = "customer-demo-02"
 TEMPLATES = "feature-01-templates"
 DOMAIN = "feature-03-custom-domain"
+FORMATS = "feature-05-export-formats"
 SIZE = "feature-06-max-file-size"
 
 
@@ -74,6 +75,34 @@ def test_check_asks_with_its_options(
     assert json.loads(done.out)["allowed"] is (status == 0)
 
 
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        (["--value", "csv"], 0),
+        (["--value", "csv", "--value", "xlsx"], 1),
+        (["--values", "csv,xlsx"], 1),
+        (["--value", "csv,xlsx"], 1),
+    ],
+)
+def test_check_asks_for_every_value(
+    values: list[str], status: int, console: Console
+) -> None:
+    done = console("check", LACKING, FORMATS, *values, "--json")
+    assert (done.status, done.err) == (status, "")
+    wanted = values[1::2] if values[0] == "--value" else values[1].split(",")
+    told = json.loads(done.out)
+    assert told["requested_values"] == wanted
+    assert told["reason"] == (None if status == 0 else "REQUESTED_VALUES_MISMATCH")
+
+
+def test_question_that_the_sidecar_refuses_is_one_error(console: Console) -> None:
+    for command in (["check", "no one", DOMAIN], ["entitlements", "no one"]):
+        done = console(*command)
+        assert (done.status, done.out) == (2, "")
+        assert done.error.startswith("The sidecar refused the question: GetEntitlement")
+        assert "'no one' is no customer id" in done.error
+
+
 def test_check_as_json_has_all_of_the_decision(console: Console) -> None:
     done = console("check", CUSTOMER, TEMPLATES, "--usage", "9", "--json")
     assert json.loads(done.out) == {
@@ -97,14 +126,20 @@ def test_entitlements_are_a_table_of_all_that_a_customer_has(ask: Front) -> None
     done = ask("entitlements", CUSTOMER)
     assert (done.status, done.err) == (0, "")
     lines = done.out.splitlines()
-    assert lines[0].split() == ["feature", "kind", "granted", "resets"]
-    assert lines[1] == ("feature-01-templates      metered  3 of 6 used, 3 left")
-    assert lines[3].split() == [DOMAIN, "boolean", "yes"]
+    assert lines[0].split() == [
+        *("feature", "type", "access", "granted", "period", "ends")
+    ]
+    assert lines[1] == (
+        "feature-01-templates      metered  yes     █████░░░░░ 3 of 6 used, 3 left"
+    )
+    assert lines[3].split() == [DOMAIN, "boolean", "yes", "yes"]
     assert lines[-1] == "6 entitlements, said by the sidecar."
     (first, *rest) = ask("entitlements", CUSTOMER, "--json").out.splitlines()
     assert json.loads(first) == {
         "id": TEMPLATES,
         "has_access": True,
+        "reason": None,
+        "is_fallback": False,
         "kind": "metered",
         "usage_limit": 6.0,
         "current_usage": 3.0,
@@ -191,7 +226,7 @@ def test_missing_verdict_is_an_alarm_that_names_the_cause(
     sidecar.stop()
     done = ask("check", CUSTOMER, TEMPLATES)
     assert done.status == 3
-    assert done.out.startswith("allowed\n")
+    assert done.out.startswith("no verdict: views are allowed\n")
     assert "Said by:      ON_UNAVAILABLE: the sidecar gave no verdict" in done.out
     assert done.error.startswith("The sidecar gave no verdict: GetEntitlement on 127.")
     assert ask("usage", CUSTOMER, TEMPLATES).status == 3
@@ -221,14 +256,11 @@ def test_wrong_words_are_one_error(
     assert done.error.startswith(error)
 
 
-def test_sidecar_is_named_by_an_option_or_asked_for(sidecar: LocalSidecar) -> None:
+def test_sidecar_is_named_by_an_option(sidecar: LocalSidecar) -> None:
     console = Console()
     console.group = ()
     for command in ("check", "usage"):
         done = console(command, CUSTOMER, TEMPLATES, "--target", sidecar.target)
         assert (done.status, done.err) == (0, "")
-        done = console(command, CUSTOMER, TEMPLATES)
-        assert done.status == 2
-        assert done.error.startswith("No sidecar is named, so there is nobody to ask;")
     done = console("check", CUSTOMER, TEMPLATES, "--target", "a b")
     assert done.error.startswith('--target is "a b"; use "host:port", ')

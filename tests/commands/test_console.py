@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sidecar_client.local import LocalSidecar
+from stigg_guard import cli
 from stigg_guard.metering.outbox.sqlite import SqliteOutbox
 from tests.commands.fronts import Console, Front
 from tests.commands.samples import event
@@ -135,6 +136,22 @@ def test_wrong_words_are_one_error(front: Front) -> None:
         assert (done.status, done.out) == (2, "")
         assert done.error.startswith(error)
         assert f"See {front.name} outbox" in done.error
+
+
+@pytest.mark.parametrize(
+    "name", ["check", "entitlements", "usage", "report", "event", "doctor", "routes"]
+)
+def test_missing_click_is_told_in_one_line(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("stigg_guard.cli.find_spec", {"click": None}.get)
+    monkeypatch.setattr("sys.argv", ["stigg-guard", name, "c"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 1
+    assert capsys.readouterr().err == (
+        f"`stigg-guard {name}` needs click: pip install 'stigg-guard[local]'\n"
+    )
 
 
 def test_outbox_needs_click_and_nothing_else_of_the_extra(
