@@ -51,6 +51,10 @@ test-crash: $(READY) system  ## kill processes for 20 rounds with each outbox (R
 	@$(BIN)/python -m tests.crash --rounds $(or $(ROUNDS),20)
 	@$(BIN)/python -m tests.crash --rounds $(or $(ROUNDS),20) --proxy
 
+.PHONY: interop
+interop: $(READY)  ## speak with gRPC of other languages (PEERS="node ruby go grpcurl")
+	@$(BIN)/python -m tests.interop $(PEERS)
+
 .PHONY: check
 check: lint types layers  ## lint, types and layers
 
