@@ -16,7 +16,13 @@ from sidecar_client.local.catalog import CatalogIndex, Feature
 from sidecar_client.local.customers import Customer, Subscription
 from sidecar_client.local.entitlements import Entitlement
 from sidecar_client.local.periods import Window, window_at
-from sidecar_client.local.records import Key, Usage, usage_key
+from sidecar_client.local.records import (
+    Counter,
+    Key,
+    Usage,
+    aggregate_key,
+    usage_key,
+)
 from sidecar_client.local.values import FeatureType
 
 Reason = Literal[
@@ -60,7 +66,7 @@ class Standing:
     """None when no entitlement tells about it."""
     grant: Grant | None = None
     window: Window | None = None
-    counter: Key[Usage] | None = None
+    counter: Counter | None = None
     """What to read for `judge`; None when the feature is not metered."""
 
 
@@ -196,7 +202,8 @@ def _among(
     if feature.type != "metered":
         return Standing(feature=feature, grant=best)
     key, window = _counter(feature, best, customer.id, now)
-    return Standing(feature=feature, grant=best, window=window, counter=key)
+    counter = aggregate_key(key) if feature.events else key
+    return Standing(feature=feature, grant=best, window=window, counter=counter)
 
 
 def _most_generous(grants: list[Grant]) -> Grant:

@@ -1,6 +1,6 @@
-"""What is reported: calculated usage becomes changes of counters, events are kept.
+"""What is reported as calculated usage becomes changes of counters.
 
-Validation and effect of the reporting methods live here; checks do not.
+Validation and effect of these reports live here; raw events (`event_intake`) do not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Literal
 from uuid import uuid4
 
 from sidecar_client.local.evaluation import Reason, Subject, counter_at, standing
-from sidecar_client.local.events import EventLog
 from sidecar_client.local.periods import Window
 from sidecar_client.local.records import Key, Point, Usage, customer_key
 from sidecar_client.local.refusal import (
@@ -28,8 +27,6 @@ from sidecar_client.protocol import sidecar_pb2 as pb
 
 MOST_USAGES = 100
 MOST_HISTORY = 1000
-MOST_EVENTS = 1000
-MOST_EVENT_BYTES = 1_000_000
 
 _UPDATES: dict[int, Literal["delta", "set"]] = {
     pb.USAGE_UPDATE_BEHAVIOR_UNSPECIFIED: "delta",
@@ -83,11 +80,10 @@ class _Measurement:
 
 
 class Reporter:
-    """Carries out reports against a world and an event log."""
+    """Carries out reports against a world."""
 
-    def __init__(self, world: World, *, events: EventLog) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._events = events
 
     async def report(
         self, requests: Sequence[pb.ReportUsageRequest]
@@ -118,18 +114,6 @@ class Reporter:
             )
         return await self.report(requests)
 
-    def keep(self, events: Sequence[pb.Event]) -> int:
-        """Keep all events that are new, or refuse all; how many were new."""
-        if not 1 <= len(events) <= MOST_EVENTS:
-            raise Refusal(
-                "INVALID_ARGUMENT",
-                f"events has {len(events)} events; send 1 to {MOST_EVENTS} at a time.",
-            )
-        now = self._world.clock()
-        moments = [_event_moment(e, now, f"events[{n}]") for n, e in enumerate(events)]
-        pairs = zip(events, moments, strict=True)
-        return sum(self._events.add(event, moment) for event, moment in pairs)
-
 
 async def _measurement(
     transaction: Transaction, request: pb.ReportUsageRequest, *, where: str
@@ -145,7 +129,7 @@ async def _measurement(
     feature_id = checked_id("feature", request.feature_id, where=where)
     value = checked_number(f"{where}value", request.value)
     update = _update(request.update_behavior, where)
-    _check_dimensions(request.dimensions, f"{where}dimensions")
+    check_dimensions(request.dimensions, f"{where}dimensions")
     now = transaction.now
     moment = now
     if request.HasField("timestamp"):
@@ -155,6 +139,12 @@ async def _measurement(
     found = standing(index, customer, subject, feature_id, now, wanted="metered")
     if found.reason is not None:
         raise _refused(found.reason, request, where)
+    if found.feature is not None and found.feature.events is not None:
+        raise Refusal(
+            "FAILED_PRECONDITION",
+            f"{where}feature_id: {feature_id!r} is counted from the events "
+            f"{found.feature.events.event!r}; report those instead.",
+        )
     counter, window = counter_at(found, subject, moment)
     return _Measurement(
         request=request, counter=counter, update=update, value=value, window=window
@@ -226,28 +216,10 @@ def _acknowledged(item: _Measurement, total: float) -> pb.ReportUsageResponse:
     return response
 
 
-def _event_moment(event: pb.Event, now: datetime, where: str) -> datetime:
-    """When the event happened; refuses an event that is not complete."""
-    for field in ("event_name", "idempotency_key"):
-        if not getattr(event, field):
-            raise Refusal("INVALID_ARGUMENT", f"{where}.{field} is empty; give one.")
-    checked_id("customer", event.customer_id, where=f"{where}.")
-    if event.HasField("resource_id"):
-        checked_id("resource", event.resource_id, where=f"{where}.")
-    if event.ByteSize() > MOST_EVENT_BYTES:
-        raise Refusal(
-            "INVALID_ARGUMENT",
-            f"{where} has {event.ByteSize()} bytes; send at most {MOST_EVENT_BYTES}.",
-        )
-    _check_dimensions(event.dimensions, f"{where}.dimensions")
-    if event.HasField("timestamp"):
-        return checked_moment(f"{where}.timestamp", event.timestamp)
-    return now
-
-
-def _check_dimensions(
+def check_dimensions(
     dimensions: Mapping[str, pb.EventDimensionValue], where: str
 ) -> None:
+    """Refuse dimensions without a name or a value that can be kept."""
     for name, value in dimensions.items():
         kind = value.WhichOneof("value")
         if not name:

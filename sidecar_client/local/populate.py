@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sidecar_client.local.catalog import Catalog, CatalogIndex
+from sidecar_client.local.catalog import Catalog, CatalogIndex, Feature
 from sidecar_client.local.customers import Customer
 from sidecar_client.local.evaluation import Subject, counter_at, standing
+from sidecar_client.local.meters import starting
 from sidecar_client.local.records import (
     DEFINITIONS,
     SOURCE,
     Key,
     Usage,
+    aggregate_key,
     customer_key,
 )
 from sidecar_client.local.world import Transaction, World
@@ -54,23 +56,35 @@ async def _add_customer(
     if await transaction.read(key) is None:
         transaction.write(key, customer.model_copy(update={"usage": ()}))
     totals: dict[Key[Usage], float] = {}
-    for counter, value in _starting(index, customer, transaction.now):
+    features: dict[Key[Usage], Feature] = {}
+    for feature, counter, value in _starting(index, customer, transaction.now):
         totals[counter] = totals.get(counter, 0.0) + value
+        features[counter] = feature
     for counter, total in totals.items():
+        await _add_usage(transaction, features[counter], counter, total)
+
+
+async def _add_usage(
+    transaction: Transaction, feature: Feature, counter: Key[Usage], total: float
+) -> None:
+    now = transaction.now
+    if feature.events is None:
         if await transaction.read(counter) is None:
-            transaction.write(counter, Usage(total=total, updated=transaction.now))
+            transaction.write(counter, Usage(total=total, updated=now))
+    elif await transaction.read(aggregate_key(counter)) is None:
+        transaction.write(aggregate_key(counter), starting(feature.events, total, now))
 
 
 def _starting(
     index: CatalogIndex, customer: Customer, now: datetime
-) -> Iterator[tuple[Key[Usage], float]]:
+) -> Iterator[tuple[Feature, Key[Usage], float]]:
     """What the customer has used, by counter; several entries can be of one."""
     for usage in customer.usage:
         subject = Subject(customer_id=customer.id, resource_id=usage.resource)
         found = standing(index, customer, subject, usage.feature, now)
-        if found.grant is not None:
+        if found.grant is not None and found.feature is not None:
             counter, _ = counter_at(found, subject, usage.at or now)
-            yield counter, usage.value
+            yield found.feature, counter, usage.value
 
 
 def _batched(items: Sequence[Customer], size: int) -> Iterator[Sequence[Customer]]:

@@ -6,6 +6,7 @@ Names of keys and the shape of records live here; stores only keep them.
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import blake2b
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,7 @@ from sidecar_client.local.catalog import Catalog, Definitions
 from sidecar_client.local.customers import Customer
 
 Record = TypeVar("Record", bound=BaseModel)
+_Record_co = TypeVar("_Record_co", bound=BaseModel, covariant=True)
 
 
 class _Kept(BaseModel):
@@ -36,13 +38,40 @@ class Usage(_Kept):
     """The newest totals, one for each minute."""
 
 
-class Key(NamedTuple, Generic[Record]):
+class Share(_Kept):
+    """What some events come to."""
+
+    visible: datetime
+    """From when on it shows in checks."""
+    count: float = 0.0
+    total: float = 0.0
+    least: float | None = None
+    most: float | None = None
+    unique: float = 0.0
+
+
+class Aggregate(_Kept):
+    """What raw events came to for one counter: a feature's usage in a window."""
+
+    shown: Share | None = None
+    waiting: tuple[Share, ...] = ()
+    """What shows later, the earliest first."""
+    updated: datetime | None = None
+
+
+class Seen(_Kept):
+    """A value that a meter of unique values has counted."""
+
+
+class Key(NamedTuple, Generic[_Record_co]):
     """The name of a record, and what it is."""
 
     name: str
-    kind: type[Record]
+    kind: type[_Record_co]
 
 
+Counter = Key[Usage] | Key[Aggregate]
+"""Where the usage of a feature is kept, reported or aggregated."""
 DEFINITIONS = Key("definitions", Definitions)
 SOURCE = Key("source", Catalog)
 """The catalog as it was last loaded: what changed in its file since is told by it."""
@@ -68,11 +97,24 @@ def usage_key(
     return Key(f"usage/{customer_id}/{resource_id or ''}/{feature_id}/{window}", Usage)
 
 
+def aggregate_key(counter: Key[Usage]) -> Key[Aggregate]:
+    """Where events are aggregated, for the same counter."""
+    return Key(f"aggregate/{counter.name.partition('/')[2]}", Aggregate)
+
+
+def seen_key(aggregate: Key[Aggregate], value: str) -> Key[Seen]:
+    """Whether a meter has counted a value; its name is short whatever the value is."""
+    digest = blake2b(value.encode(), digest_size=12).hexdigest()
+    return Key(f"seen/{aggregate.name.partition('/')[2]}/{digest}", Seen)
+
+
 KINDS: dict[str, type[BaseModel]] = {
     "definitions": Definitions,
     "source": Catalog,
     "customer": Customer,
     "usage": Usage,
+    "aggregate": Aggregate,
+    "seen": Seen,
 }
 """What the keys name, by what stands before their first slash."""
 

@@ -6,6 +6,7 @@ What a request must look like lives here; who is entitled to what does not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -20,9 +21,11 @@ from sidecar_client.local.evaluation import (
     standings,
     subject_reason,
 )
+from sidecar_client.local.event_intake import EventIntake
 from sidecar_client.local.events import EventLog
 from sidecar_client.local.metering import Reporter
-from sidecar_client.local.records import customer_key
+from sidecar_client.local.meters import usage_of
+from sidecar_client.local.records import Counter, customer_key
 from sidecar_client.local.refusal import Refusal, checked_id, checked_number
 from sidecar_client.local.values import FeatureType
 from sidecar_client.local.world import World
@@ -32,9 +35,12 @@ from sidecar_client.protocol import sidecar_pb2 as pb
 class SidecarService:
     """Answers every method from a world."""
 
-    def __init__(self, world: World, *, events: EventLog) -> None:
+    def __init__(
+        self, world: World, *, events: EventLog, events_delay: timedelta = timedelta(0)
+    ) -> None:
         self._world = world
-        self._reporter = Reporter(world, events=events)
+        self._reporter = Reporter(world)
+        self._intake = EventIntake(world, events=events, delay=events_delay)
 
     async def get_entitlement(
         self, request: pb.GetEntitlementRequest
@@ -151,7 +157,7 @@ class SidecarService:
 
     async def report_events(self, request: pb.ReportEventsRequest) -> Empty:
         """Raw events, all or none."""
-        self._reporter.keep(request.events)
+        await self._intake.take(request.events)
         return Empty()
 
     async def _check(
@@ -168,10 +174,10 @@ class SidecarService:
         found = standing(
             index, customer, subject, feature_id, self._world.clock(), wanted=wanted
         )
-        used = await self._world.read(found.counter) if found.counter else None
+        used = await self._used([found])
         return judge(
             found,
-            usage=used.total if used else 0.0,
+            usage=used[0],
             requested_usage=usage,
             requested_values=values,
         )
@@ -191,14 +197,20 @@ class SidecarService:
         return judge(Standing(reason=reason or "ENTITLEMENT_NOT_FOUND"))
 
     async def _judged(self, found: Sequence[Standing]) -> list[Verdict]:
-        keys = [item.counter for item in found if item.counter]
-        records = await self._world.read_all(keys)
-        used = {
-            key.name: record.total if record else 0.0
-            for key, record in zip(keys, records, strict=True)
-        }
+        used = await self._used(found)
         return [
-            judge(item, usage=used[item.counter.name] if item.counter else 0.0)
+            judge(item, usage=usage) for item, usage in zip(found, used, strict=True)
+        ]
+
+    async def _used(self, found: Sequence[Standing]) -> list[float]:
+        """What is used of the counter of each standing; 0 for one that has none."""
+        now = self._world.clock()
+        counters: list[Counter] = [item.counter for item in found if item.counter]
+        records = dict(zip(counters, await self._world.read_all(counters), strict=True))
+        return [
+            usage_of(item.feature, records[item.counter.name], now)
+            if item.feature and item.counter
+            else 0.0
             for item in found
         ]
 

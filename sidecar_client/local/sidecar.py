@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -25,11 +25,20 @@ from sidecar_client.local.values import EARLIEST, LATEST, TIME_RANGE
 from sidecar_client.local.world import World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
+MOST_DELAY = 3600.0
 _CLOCK = "use a function that returns an aware datetime, such as datetime.now(UTC)"
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _delay(seconds: float) -> timedelta:
+    if not 0 <= seconds <= MOST_DELAY:
+        raise ConfigurationError(
+            f"events_delay is {seconds:g}; use 0 to {MOST_DELAY:g} seconds"
+        )
+    return timedelta(seconds=seconds)
 
 
 def _in_utc(clock: Callable[[], object]) -> Callable[[], datetime]:
@@ -57,7 +66,8 @@ class LocalSidecar:
     from a thread of its own. The catalog is a path, a mapping or a `Catalog`; without
     one it is the demo catalog. Port 0 takes a free port and keeps it over restarts;
     usage and events are kept as well, for as long as the object lives. `clock` returns
-    the time, aware of its zone; by default it is the system's.
+    the time, aware of its zone; by default it is the system's. Raw events show in
+    checks `events_delay` seconds after they were reported.
     """
 
     def __init__(
@@ -67,6 +77,7 @@ class LocalSidecar:
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Callable[[], datetime] | None = None,
+        events_delay: float = 0.0,
     ) -> None:
         loaded = load(catalog)
         self.catalog = loaded.catalog
@@ -82,7 +93,9 @@ class LocalSidecar:
             MemoryStore(), clock=_in_utc(clock) if clock is not None else _utc_now
         )
         """What it serves, for tests that look inside."""
-        self._service = SidecarService(self.world, events=self._events)
+        self.service = SidecarService(
+            self.world, events=self._events, events_delay=_delay(events_delay)
+        )
         self._server: SidecarServer | None = None
         self._thread: _LoopThread | None = None
 
@@ -102,7 +115,7 @@ class LocalSidecar:
             raise ConfigurationError(
                 f"the local sidecar on {self.target} is already running; stop it first"
             )
-        server = SidecarServer(self._service, calls=self.calls)
+        server = SidecarServer(self.service, calls=self.calls)
         await self.world.store.open()
         await populate(self.world, self.catalog)
         self.port = await server.start(self.host, self.port)
