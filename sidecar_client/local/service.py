@@ -206,7 +206,10 @@ class SidecarService:
         """What is used of the counter of each standing; 0 for one that has none."""
         now = self._world.clock()
         counters: list[Counter] = [item.counter for item in found if item.counter]
-        records = dict(zip(counters, await self._world.read_all(counters), strict=True))
+        read: list[Usage | Aggregate | None] = await self._world.read_all(counters)
+        records = {
+            counter.name: record for counter, record in zip(counters, read, strict=True)
+        }
         return [
             usage_of(item.feature, records[item.counter.name], now)
             if item.feature and item.counter
