@@ -25,7 +25,7 @@ from sidecar_client.local.event_intake import EventIntake
 from sidecar_client.local.events import EventLog
 from sidecar_client.local.metering import Reporter
 from sidecar_client.local.meters import usage_of
-from sidecar_client.local.records import Counter, customer_key
+from sidecar_client.local.records import Aggregate, Counter, Usage, customer_key
 from sidecar_client.local.refusal import Refusal, checked_id, checked_number
 from sidecar_client.local.values import FeatureType
 from sidecar_client.local.world import World
