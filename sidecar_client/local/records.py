@@ -70,7 +70,7 @@ class Key(NamedTuple, Generic[_Record_co]):
     kind: type[_Record_co]
 
 
-Counter = Key[Usage] | Key[Aggregate]
+Counter = Key[Usage | Aggregate]
 """Where the usage of a feature is kept, reported or aggregated."""
 DEFINITIONS = Key("definitions", Definitions)
 SOURCE = Key("source", Catalog)
