@@ -51,16 +51,26 @@ def _arguments() -> argparse.Namespace:
 async def _serve(arguments: argparse.Namespace) -> None:
     # Imported here: a missing package is then told like every other error.
     require_extra()
+    from sidecar_client.local.http.options import paths_of
     from sidecar_client.local.leases import HELLO, ControlSocket, LeaseLog, Leases
     from sidecar_client.local.sidecar import LocalSidecar
 
-    sidecar = LocalSidecar(arguments.catalog, host=arguments.host, port=arguments.port)
+    health_path, ready_path = paths_of(os.environ)
+    sidecar = LocalSidecar(
+        arguments.catalog,
+        host=arguments.host,
+        port=arguments.port,
+        http_port=0,
+        health_path=health_path,
+        ready_path=ready_path,
+    )
     async with sidecar:
         hello = {
             "hello": HELLO,
             "pid": os.getpid(),
             "target": sidecar.target,
             "catalog": sidecar.origin,
+            "http": sidecar.http_url,
         }
         leases = Leases(hello)
         _send_log(LeaseLog(leases, asyncio.get_running_loop()), arguments.log_level)

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from ipaddress import ip_address
 
 import click
 
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.catalog import Catalog
+from sidecar_client.local.http.choice import HttpChoice, http_options
+from sidecar_client.local.http.options import paths_of
 from sidecar_client.local.loading import load_catalog
-from sidecar_client.local.ports import check_host
+from sidecar_client.local.ports import check_host, is_loopback
 from sidecar_client.local.sidecar import LocalSidecar
 
 logger = logging.getLogger("sidecar_client.local")
@@ -39,14 +41,28 @@ def sidecar() -> None:
 @click.option("--catalog", metavar="FILE", help="YAML catalog; else the demo catalog.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True)
+@http_options
 @click.option("--verbose", is_flag=True, help="Log every request.")
-def run(catalog: str | None, host: str, port: int, *, verbose: bool) -> None:
+def run(
+    catalog: str | None, host: str, port: int, http: HttpChoice, *, verbose: bool
+) -> None:
     """Serve a catalog until Ctrl-C or SIGTERM."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     # Of other packages, only warnings are of interest here.
     logging.getLogger("sidecar_client").setLevel("DEBUG" if verbose else "INFO")
     with _readable_errors():
-        asyncio.run(_serve(LocalSidecar(catalog, host=host, port=port)))
+        health_path, ready_path = paths_of(os.environ)
+        sidecar = LocalSidecar(
+            catalog,
+            host=host,
+            port=port,
+            http_port=http.port(),
+            http_host=http.host,
+            token=http.token,
+            health_path=health_path,
+            ready_path=ready_path,
+        )
+        asyncio.run(_serve(sidecar))
 
 
 @stigg_guard.group("catalog")
@@ -89,21 +105,12 @@ async def _serve(sidecar: LocalSidecar) -> None:
     click.echo("Stopped.")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _welcome(sidecar: LocalSidecar) -> str:
     catalog = sidecar.catalog
     where = "the demo catalog" if sidecar.origin == "demo" else sidecar.origin
     lines = [
         f"Local sidecar on {sidecar.target} (plaintext gRPC)",
+        *([f"HTTP:      {sidecar.http_url}"] if sidecar.http_url else []),
         f"Catalog:   {where} ({_contents(catalog)})",
         f"Customers: {_listed([customer.id for customer in catalog.customers])}",
         "",

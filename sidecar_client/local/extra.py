@@ -10,7 +10,17 @@ from importlib.util import find_spec
 from sidecar_client.errors import ConfigurationError
 
 INSTALL = "pip install 'stigg-guard[local]'"
-_NEEDED = ("click", "grpc_health", "grpc_reflection", "psutil", "pydantic", "yaml")
+_NEEDED = (
+    "click",
+    "grpc_health",
+    "grpc_reflection",
+    "prometheus_client",
+    "psutil",
+    "pydantic",
+    "starlette",
+    "uvicorn",
+    "yaml",
+)
 
 
 class MissingExtra(ConfigurationError, ImportError):

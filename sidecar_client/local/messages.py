@@ -74,8 +74,10 @@ def metered(verdict: Verdict) -> pb.MeteredEntitlement:
 
 def enum(verdict: Verdict) -> pb.EnumEntitlement:
     """The entitlement to an enum feature."""
-    standing = verdict.standing
-    return pb.EnumEntitlement(feature=_feature(standing), enum_values=standing.values)
+    grant = verdict.standing.grant
+    return pb.EnumEntitlement(
+        feature=_feature(verdict.standing), enum_values=grant.values if grant else ()
+    )
 
 
 class _OneOf(TypedDict, total=False):

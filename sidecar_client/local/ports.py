@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import socket
+from dataclasses import dataclass
+from ipaddress import ip_address
 
 import psutil
 
@@ -28,25 +30,71 @@ class AddressError(ConfigurationError):
     """The sidecar cannot listen where it was told to."""
 
 
+class PortTaken(AddressError):
+    """Another process listens there."""
+
+    def __init__(self, told: str, cure: str) -> None:
+        super().__init__(f"{told}; {cure}")
+        self.told = told
+        """Which port is taken, and by whom."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What people type to choose an address."""
+
+    host: str = "--host"
+    port: str = "--port"
+
+
+GRPC = Options()
+HTTP = Options(host="--http-host", port="--http-port")
+
+
 def check_address(host: str, port: int) -> None:
     """Return if `host` and `port` can be bound; otherwise say why not, and the cure.
 
     gRPC itself only says that binding failed, and logs from its C core.
     """
+    bound(host, port).close()
+
+
+def bound(host: str, port: int, options: Options = GRPC) -> socket.socket:
+    """A socket that has the address and does not listen yet.
+
+    Otherwise an error says why not, and which option is the cure.
+    """
     if not 0 <= port <= 65535:
         raise AddressError(f"port {port} is no port; use one from 0 to 65535")
     family, kind, protocol, _, address = _resolved(host, port)
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise AddressError(_why(error, host, port)) from None
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError as error:
+        made.close()
+        raise _why(error, host, port, options) from None
+    return made
+
+
+def address(host: str, port: int) -> str:
+    """`host:port` as gRPC writes it, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def check_host(host: str) -> None:
     """Return if `host` has an address, of this machine or of another."""
     _resolved(host, 0)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _resolved(host: str, port: int) -> _Address:
@@ -61,20 +109,20 @@ def _resolved(host: str, port: int) -> _Address:
         ) from None
 
 
-def _why(error: OSError, host: str, port: int) -> str:
+def _why(error: OSError, host: str, port: int, options: Options) -> AddressError:
     if error.errno == errno.EADDRINUSE:
-        return (
-            f"port {port} on {host} is taken by {_holder(port)}; stop it, or choose "
-            "another port with --port (0 takes a free one)"
+        return PortTaken(
+            f"port {port} on {host} is taken by {_holder(port)}",
+            f"stop it, or choose another port with {options.port} (0 takes a free one)",
         )
     if error.errno == errno.EACCES:
-        return (
+        return AddressError(
             f"port {port} on {host} needs privileges that this process lacks; "
-            "choose one above 1023 with --port"
+            f"choose one above 1023 with {options.port}"
         )
-    return (
+    return AddressError(
         f"port {port} on {host} cannot be bound ({error.strerror}); choose an address "
-        "of this machine with --host, such as 127.0.0.1"
+        f"of this machine with {options.host}, such as 127.0.0.1"
     )
 
 

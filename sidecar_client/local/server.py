@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -17,10 +18,12 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from sidecar_client.local.ports import AddressError, check_address
+from sidecar_client.local.faults import Faults, Simulated
+from sidecar_client.local.ports import AddressError, address, check_address
 from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.service import SidecarService
 from sidecar_client.local.shown import limited
+from sidecar_client.local.watch import Watch
 from sidecar_client.protocol import sidecar_pb2 as pb
 
 if TYPE_CHECKING:
@@ -41,22 +44,55 @@ _GRACE = 0.2
 _MOST_DETAILS = 1000
 
 _Request = TypeVar("_Request", bound=Message)
-Method = Callable[[bytes], Awaitable[Message]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of the protocol: what it is sent, and what answers it."""
+
+    request: type[Message]
+    answer: Callable[[Any], Awaitable[Message]]
+
+    def parse(self, sent: bytes) -> Message:
+        """The request, if the bytes are one."""
+        try:
+            return self.request.FromString(sent)
+        except DecodeError:
+            raise Refusal(
+                "INVALID_ARGUMENT",
+                f"the {len(sent)} bytes received are no {self.request.__name__}.",
+            ) from None
 
 
 class SidecarServer:
     """One run of the server, from `start` to `stop`, on one event loop."""
 
-    def __init__(self, service: SidecarService, *, calls: Counter[str]) -> None:
+    def __init__(
+        self,
+        service: SidecarService,
+        *,
+        calls: Counter[str],
+        faults: Faults,
+        watch: Watch,
+    ) -> None:
         self._methods = _methods(service)
         self._calls = calls
+        self._faults = faults
+        self._watch = watch
         self._health = health.aio.HealthServicer()
         self._server: aio.Server | None = None
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether it can be reached."""
+        return self._server is not None
 
     async def start(self, host: str, port: int) -> int:
         """Listen and return the port. Raises `ConfigurationError` if it is taken."""
         check_address(host, port)
         server = aio.server(options=_OPTIONS)
+        # One that said that it stops does not say anything else again.
+        self._health = health.aio.HealthServicer()
         server.add_generic_rpc_handlers((self._handlers(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection(
@@ -92,23 +128,34 @@ class SidecarServer:
     def _handler(
         self, name: str, method: Method
     ) -> Callable[[bytes, Context], Awaitable[Message]]:
-        async def handle(request: bytes, context: Context) -> Message:
+        async def handle(sent: bytes, context: Context) -> Message:
             self._calls[name] += 1
             began = perf_counter()
+            code, message = grpc.StatusCode.CANCELLED, ""
+            request: Message | None = None
             try:
-                answer = await method(request)
+                if self._faults.active:
+                    await self._faults.meet(name)
+                request = method.parse(sent)
+                answer = await method.answer(request)
+                code, message = grpc.StatusCode.OK, ""
+                self._watch.answered(name, request, answer)
+                return answer
+            except Simulated as simulated:
+                code, message = simulated.code, simulated.message
             except Refusal as refusal:
-                message = _details(refusal.message)
-                logger.debug("%s: %s %s", name, refusal.code, message)
-                await context.abort(getattr(grpc.StatusCode, refusal.code), message)
+                code, message = grpc.StatusCode[refusal.code], refusal.message
             except Exception:
                 logger.exception("%s failed", name)
-                await context.abort(
-                    grpc.StatusCode.INTERNAL,
-                    f"{name} failed inside the local sidecar; its log says why.",
-                )
-            logger.debug("%s: OK in %.1f ms", name, (perf_counter() - began) * 1000)
-            return answer
+                code = grpc.StatusCode.INTERNAL
+                message = f"{name} failed inside the local sidecar; its log says why."
+            finally:
+                seconds = perf_counter() - began
+                self._watch.ended(name, code.name, seconds)
+                said = _details(message) or f"in {seconds * 1000:.1f} ms"
+                logger.debug("%s: %s %s", name, code.name, said)
+            self._watch.refused(name, request, code.name, said)
+            return await context.abort(code, said)
 
         return handle
 
@@ -116,53 +163,33 @@ class SidecarServer:
 def _methods(service: SidecarService) -> Mapping[str, Method]:
     """The methods of the protocol, from request bytes to response."""
     return {
-        "GetEntitlements": _parsing(
-            pb.GetEntitlementsRequest, service.get_entitlements
-        ),
-        "GetEntitlement": _parsing(pb.GetEntitlementRequest, service.get_entitlement),
-        "GetBooleanEntitlement": _parsing(
+        "GetEntitlements": Method(pb.GetEntitlementsRequest, service.get_entitlements),
+        "GetEntitlement": Method(pb.GetEntitlementRequest, service.get_entitlement),
+        "GetBooleanEntitlement": Method(
             pb.GetBooleanEntitlementRequest, service.get_boolean_entitlement
         ),
-        "GetNumericEntitlement": _parsing(
+        "GetNumericEntitlement": Method(
             pb.GetNumericEntitlementRequest, service.get_numeric_entitlement
         ),
-        "GetMeteredEntitlement": _parsing(
+        "GetMeteredEntitlement": Method(
             pb.GetMeteredEntitlementRequest, service.get_metered_entitlement
         ),
-        "GetEnumEntitlement": _parsing(
+        "GetEnumEntitlement": Method(
             pb.GetEnumEntitlementRequest, service.get_enum_entitlement
         ),
-        "ReportUsage": _parsing(pb.ReportUsageRequest, service.report_usage),
-        "ReportEvents": _parsing(pb.ReportEventsRequest, service.report_events),
-        "ReloadEntitlements": _parsing(
+        "ReportUsage": Method(pb.ReportUsageRequest, service.report_usage),
+        "ReportEvents": Method(pb.ReportEventsRequest, service.report_events),
+        "ReloadEntitlements": Method(
             pb.ReloadEntitlementsRequest, service.reload_entitlements
         ),
-        "ReportUsageBulk": _parsing(
-            pb.ReportUsageBulkRequest, service.report_usage_bulk
-        ),
-        "GetEntitlementV2": _parsing(
+        "ReportUsageBulk": Method(pb.ReportUsageBulkRequest, service.report_usage_bulk),
+        "GetEntitlementV2": Method(
             pb.GetEntitlementV2Request, service.get_entitlement_v2
         ),
-        "GetEntitlementsStateV2": _parsing(
+        "GetEntitlementsStateV2": Method(
             pb.GetEntitlementsStateV2Request, service.get_entitlements_state_v2
         ),
     }
-
-
-def _parsing(
-    kind: type[_Request], method: Callable[[_Request], Awaitable[Message]]
-) -> Method:
-    async def parse_and_call(request: bytes) -> Message:
-        try:
-            parsed = kind.FromString(request)
-        except DecodeError:
-            raise Refusal(
-                "INVALID_ARGUMENT",
-                f"the {len(request)} bytes received are no {kind.__name__}.",
-            ) from None
-        return await method(parsed)
-
-    return parse_and_call
 
 
 def _details(message: str) -> str:
@@ -182,8 +209,3 @@ def _bind(server: aio.Server, host: str, port: int) -> int:
         check_address(host, port)
         raise AddressError(f"{address(host, port)} cannot be bound: {error}") from None
     return bound
-
-
-def address(host: str, port: int) -> str:
-    """`host:port` as gRPC writes it, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

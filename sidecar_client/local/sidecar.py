@@ -5,32 +5,34 @@ Its lifetime, on the running loop or in a thread, lives here; the server does no
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sidecar_client.errors import ConfigurationError
+from sidecar_client.local.about import About
+from sidecar_client.local.clock import MovableClock
 from sidecar_client.local.events import EventLog
+from sidecar_client.local.faults import Fault, FaultBlock, Faults, Refuse
+from sidecar_client.local.feed import Feed
+from sidecar_client.local.http.options import HttpOptions
 from sidecar_client.local.loading import CatalogSource, load
+from sidecar_client.local.loop_thread import LoopThread
 from sidecar_client.local.populate import populate
-from sidecar_client.local.server import SidecarServer, address
+from sidecar_client.local.ports import address
+from sidecar_client.local.server import SidecarServer
 from sidecar_client.local.service import SidecarService
-from sidecar_client.local.shown import shown
 from sidecar_client.local.stores.memory import MemoryStore
-from sidecar_client.local.values import EARLIEST, LATEST, TIME_RANGE
+from sidecar_client.local.watch import Watch
 from sidecar_client.local.world import World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
+if TYPE_CHECKING:
+    from sidecar_client.local.http.side import HttpSide
+
 MOST_DELAY = 3600.0
-_CLOCK = "use a function that returns an aware datetime, such as datetime.now(UTC)"
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _delay(seconds: float) -> timedelta:
@@ -39,24 +41,6 @@ def _delay(seconds: float) -> timedelta:
             f"events_delay is {seconds:g}; use 0 to {MOST_DELAY:g} seconds"
         )
     return timedelta(seconds=seconds)
-
-
-def _in_utc(clock: Callable[[], object]) -> Callable[[], datetime]:
-    """The clock in UTC; an error of whoever wrote it where it tells no time."""
-    if not callable(clock):
-        raise TypeError(f"clock is {shown(clock)}; {_CLOCK}")
-
-    def now() -> datetime:
-        told = clock()
-        if not isinstance(told, datetime):
-            raise TypeError(f"clock returned {shown(told)}; {_CLOCK}")
-        if told.utcoffset() is None:
-            raise ValueError(f"clock returned {told}, which has no zone; {_CLOCK}")
-        if not EARLIEST <= told < LATEST:
-            raise ValueError(f"clock returned {told}; {TIME_RANGE}")
-        return told.astimezone(UTC)
-
-    return now
 
 
 class LocalSidecar:
@@ -68,6 +52,9 @@ class LocalSidecar:
     usage and events are kept as well, for as long as the object lives. `clock` returns
     the time, aware of its zone; by default it is the system's. Raw events show in
     checks `events_delay` seconds after they were reported.
+
+    With an `http_port` (0: a free one) it serves HTTP as well, on loopback unless
+    `http_host` says otherwise, which needs a `token` that callers have to show.
     """
 
     def __init__(
@@ -78,6 +65,11 @@ class LocalSidecar:
         port: int = 0,
         clock: Callable[[], datetime] | None = None,
         events_delay: float = 0.0,
+        http_port: int | None = None,
+        http_host: str = "127.0.0.1",
+        token: str | None = None,
+        health_path: str = "/livez",
+        ready_path: str = "/readyz",
     ) -> None:
         loaded = load(catalog)
         self.catalog = loaded.catalog
@@ -88,16 +80,27 @@ class LocalSidecar:
         """The port to listen on; after the start, the one listened on."""
         self.calls: Counter[str] = Counter()
         """How often each RPC was called, by its name, such as `GetEntitlement`."""
-        self._events = EventLog()
-        self.world = World(
-            MemoryStore(), clock=_in_utc(clock) if clock is not None else _utc_now
+        self.http_port = http_port
+        """The port of the HTTP side; None without one."""
+        self._http_options = HttpOptions(
+            host=http_host, token=token, health_path=health_path, ready_path=ready_path
         )
+        self._clock = clock if isinstance(clock, MovableClock) else MovableClock(clock)
+        self.feed = Feed(self._clock)
+        """What happens in the sidecar, as it happens."""
+        self.faults = Faults(self.feed)
+        self._clock.listen(self._tell_clock)
+        self._watch = Watch(self.feed)
+        self._events = EventLog()
+        self.world = World(MemoryStore(), clock=self._clock)
         """What it serves, for tests that look inside."""
+        self.world.listeners.append(self._watch.announced)
         self.service = SidecarService(
             self.world, events=self._events, events_delay=_delay(events_delay)
         )
         self._server: SidecarServer | None = None
-        self._thread: _LoopThread | None = None
+        self._http: HttpSide | None = None
+        self._thread: LoopThread | None = None
 
     @property
     def target(self) -> str:
@@ -109,27 +112,126 @@ class LocalSidecar:
         """The raw events reported and kept, oldest first."""
         return self._events.all()
 
+    @property
+    def clock(self) -> MovableClock:
+        """The time that the sidecar tells; it can be moved."""
+        return self._clock
+
+    @property
+    def http_url(self) -> str | None:
+        """Where its HTTP side is, such as `http://127.0.0.1:8080`; None without one."""
+        if self.http_port is None:
+            return None
+        return self._http_options.url(self.http_port)
+
+    def fault(
+        self,
+        *,
+        refuse: Refuse | None = None,
+        code: str | None = None,
+        delay: float = 0.0,
+        methods: Sequence[str] = (),
+        share: float = 1.0,
+    ) -> FaultBlock:
+        """An outage for the length of a `with` or `async with` block.
+
+        `refuse="unavailable"` answers UNAVAILABLE at once, `refuse="closed"` stops
+        listening, `code` answers another gRPC code, `delay` waits so many seconds
+        first; `methods` and `share` (0.25: every fourth call) say which calls meet it.
+        """
+        fault = Fault(
+            refuse=refuse,
+            code=code,
+            delay=delay,
+            methods=tuple(methods),
+            share=share,
+        )
+        return FaultBlock(self, fault)
+
     async def astart(self) -> None:
-        """Serve on the running loop; `ConfigurationError` if the port is taken."""
+        """Serve on the running loop; `ConfigurationError` if a port is taken."""
         if self._server is not None:
             raise ConfigurationError(
                 f"the local sidecar on {self.target} is already running; stop it first"
             )
-        server = SidecarServer(self.service, calls=self.calls)
+        server = SidecarServer(
+            self.service, calls=self.calls, faults=self.faults, watch=self._watch
+        )
         await self.world.store.open()
         await populate(self.world, self.catalog)
         self.port = await server.start(self.host, self.port)
         self._server = server
+        try:
+            await self._start_http()
+            await self.follow_faults()
+        except BaseException:
+            await self.astop()
+            raise
 
     async def astop(self) -> None:
         """Answer what is running, then stop. Does nothing when stopped."""
+        http, self._http = self._http, None
         server, self._server = self._server, None
+        self.feed.close_subscriptions()
+        if http is not None:
+            await http.stop()
         if server is not None:
             await server.stop()
 
+    async def follow_faults(self) -> None:
+        """Listen for gRPC, or stop to, as the faults say; does nothing when stopped."""
+        server = self._server
+        if server is None:
+            return
+        if self.faults.closes:
+            await server.stop()
+        elif not server.is_listening:
+            await server.start(self.host, self.port)
+
+    def follow_faults_in_thread(self) -> None:
+        """The same from the thread of a `with` block."""
+        if self._thread is not None:
+            self._thread.run(self.follow_faults())
+        elif self._server is not None:
+            raise ConfigurationError(
+                "a sidecar on the running loop stops to listen only while that loop "
+                "runs; use `async with sidecar.fault(...)`"
+            )
+
+    async def _start_http(self) -> None:
+        if self.http_port is None:
+            return
+        # Imported here: a sidecar without HTTP loads nothing of it.
+        from sidecar_client.local.http.side import HttpSide
+
+        http = HttpSide(
+            self._http_options,
+            clock=self._clock,
+            feed=self.feed,
+            faults=self.faults,
+            watch=self._watch,
+            is_ready=self._is_ready,
+            about=self._about,
+            follow_faults=self.follow_faults,
+        )
+        self.http_port = await http.start(self.http_port)
+        self._http = http
+
+    def _is_ready(self) -> bool:
+        server = self._server
+        return (
+            server is not None and server.is_listening and not self.faults.refuses_all
+        )
+
+    def _about(self) -> About:
+        return About(target=self.target, catalog=self.origin)
+
+    def _tell_clock(self) -> None:
+        self.feed.publish("clock", moved_seconds=self._clock.moved.total_seconds())
+
     def start(self) -> None:
         """Serve from a thread; it has the port when this returns."""
-        thread = _LoopThread()
+        thread = LoopThread()
         try:
             thread.run(self.astart())
         except BaseException:
@@ -167,24 +269,3 @@ class LocalSidecar:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-class _LoopThread:
-    """An event loop in a daemon thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="local-sidecar", daemon=True
-        )
-        self._thread.start()
-
-    def run(self, work: Coroutine[None, None, None]) -> None:
-        """Run the coroutine there and wait for it."""
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def close(self) -> None:
-        """End the loop and its thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()

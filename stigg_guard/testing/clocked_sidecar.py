@@ -6,23 +6,16 @@ What it serves is `sidecar_client.local`'s.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sidecar_client.local import Catalog, LocalSidecar
+from sidecar_client.local.clock import MovableClock
 from stigg_guard.metering.moment import as_moment
 
 
-class MovedClock:
+class MovedClock(MovableClock):
     """The system's time in UTC, moved as far as a test wants."""
-
-    def __init__(self) -> None:
-        self._ahead = timedelta()
-        self._lock = threading.Lock()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self._ahead
 
     def move(
         self,
@@ -36,14 +29,11 @@ class MovedClock:
     ) -> None:
         """Move it ahead by so much, or back by less than nothing."""
         more = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-        with self._lock:
-            self._ahead += more + (by or timedelta())
+        self.advance(more + (by or timedelta()))
 
     def move_to(self, moment: datetime) -> None:
         """Move it to a moment, which has to be aware of its zone; it goes on there."""
-        wanted = as_moment("clock.move_to(moment)", moment)
-        with self._lock:
-            self._ahead = wanted - datetime.now(UTC)
+        self.set(as_moment("clock.move_to(moment)", moment))
 
 
 class ClockedSidecar(LocalSidecar):
@@ -56,5 +46,10 @@ class ClockedSidecar(LocalSidecar):
         self,
         catalog: Catalog | Mapping[str, object] | str | os.PathLike[str] | None = None,
     ) -> None:
-        self.clock = MovedClock()
-        super().__init__(catalog, clock=self.clock)
+        self._moved_clock = MovedClock()
+        super().__init__(catalog, clock=self._moved_clock)
+
+    @property
+    def clock(self) -> MovedClock:
+        """The time that the sidecar tells."""
+        return self._moved_clock

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import grpc
+import httpx
 import pytest
 
 BOUND = 30.0
@@ -118,6 +119,8 @@ def test_child_says_hello_when_it_serves(path: Path, start: Start) -> None:
     with grpc.insecure_channel(held.hello["target"]) as channel:
         grpc.channel_ready_future(channel).result(timeout=BOUND)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    about = httpx.get(f"{held.hello['http']}/local/about").json()
+    assert about["target"] == held.hello["target"]
     held.end()
     assert ended(child) == (0, "")
 

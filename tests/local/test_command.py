@@ -16,11 +16,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 
+import click
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
 from sidecar_client.local import extra
-from sidecar_client.local.command import is_loopback, stigg_guard
+from sidecar_client.local.command import stigg_guard
+from sidecar_client.local.http.choice import HttpChoice, http_options
+from sidecar_client.local.http.options import paths_of
+from sidecar_client.local.ports import is_loopback
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +51,8 @@ def test_sidecar_runs_until_it_is_told_to_stop(
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            [*command, "sidecar", "run", "--port", "0"] + verbose * ["--verbose"],
+            [*command, "sidecar", "run", "--port", "0", "--http-port", "0"]
+            + verbose * ["--verbose"],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -54,11 +60,13 @@ def test_sidecar_runs_until_it_is_told_to_stop(
         ) as process,
     ):
         assert process.stdout
-        lines = [process.stdout.readline() for _ in range(10)]
+        lines = [process.stdout.readline() for _ in range(11)]
         assert re.match(r"Local sidecar on 127\.0\.0\.1:\d+ ", lines[0])
-        assert "demo catalog (10 features, 3 plans, 5 customers)" in lines[1]
-        assert "customer-demo-01" in lines[2]
-        try_it(lines[5:8])
+        (url,) = re.findall(r"^HTTP: +(http://127\.0\.0\.1:\d+)$", lines[1])
+        assert httpx.get(f"{url}/livez").json() == {"status": "UP"}
+        assert "demo catalog (10 features, 3 plans, 5 customers)" in lines[2]
+        assert "customer-demo-01" in lines[3]
+        try_it(lines[6:9])
         process.send_signal(number)
         rest, _ = process.communicate(timeout=30)
     assert (process.returncode, rest) == (0, "Stopped.\n")
@@ -84,6 +92,68 @@ def test_taken_port_is_one_error_and_status_2() -> None:
         f"Error: port {port} on 127.0.0.1 is taken by process {os.getpid()} ("
     )
     assert len(done.output.splitlines()) == 1
+
+
+def test_taken_http_port_is_an_error_when_it_was_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("sidecar", "run", "--port", "0", "--http-port", str(port))
+    assert done.exit_code == 2
+    assert f"Error: port {port} on 127.0.0.1 is taken by process" in done.output
+    assert "--http-port" in done.output
+
+
+def choice(*arguments: str) -> HttpChoice:
+    """What the options about HTTP come to."""
+    made: list[HttpChoice] = []
+
+    @click.command()
+    @http_options
+    def command(http: HttpChoice) -> None:
+        made.append(http)
+
+    done = CliRunner().invoke(command, arguments)
+    assert made, done.output
+    return made[0]
+
+
+def test_default_http_port_gives_way_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("sidecar_client.local.http.choice.DEFAULT_PORT", port)
+        assert choice().port() == 0
+    said = capsys.readouterr().err
+    assert f"port {port} on 127.0.0.1 is taken by process {os.getpid()} (" in said
+    assert "HTTP takes a free one." in said
+    assert choice().port() == port
+
+
+def test_http_can_be_left_out() -> None:
+    assert choice("--no-http").port() is None
+    done = run("sidecar", "run", "--no-http", "--http-port", "1")
+    assert "--no-http and --http-port: give one of them." in done.output
+
+
+def test_http_on_other_hosts_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run("sidecar", "run", "--port", "0", "--http-host", "0.0.0.0")
+    assert done.exit_code == 2
+    assert "there is no token; set one with --token or STIGG_GUARD_TOKEN" in done.output
+    monkeypatch.setenv("STIGG_GUARD_TOKEN", "a-token-of-24-characters")
+    assert choice("--http-host", "0.0.0.0").token == "a-token-of-24-characters"
+
+
+def test_health_paths_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert paths_of({}) == ("/livez", "/readyz")
+    monkeypatch.setenv("HEALTH_ENDPOINT_URL", "alive")
+    assert paths_of(os.environ) == ("alive", "/readyz")
+    monkeypatch.setenv("READY_ENDPOINT_URL", "/alive")
+    done = run("sidecar", "run", "--port", "0")
+    assert done.exit_code == 2
+    assert "health_path and ready_path are both '/alive'" in done.output
 
 
 def test_catalog_that_is_wrong_is_told_and_not_served(tmp_path: Path) -> None:
@@ -187,7 +257,17 @@ def without(package: str, code: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     "package",
-    ["click", "grpc_health", "grpc_reflection", "psutil", "pydantic", "yaml"],
+    [
+        "click",
+        "grpc_health",
+        "grpc_reflection",
+        "prometheus_client",
+        "psutil",
+        "pydantic",
+        "starlette",
+        "uvicorn",
+        "yaml",
+    ],
 )
 def test_every_package_of_the_extra_is_looked_for(
     package: str, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,76 @@
+"""Answers and bodies in JSON, and the errors of reading one.
+
+What every module of routes shares lives here; no route does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from sidecar_client.local.shown import limited, printable, shown
+
+MOST_BODY = 16 * 1024 * 1024
+_MOST_MESSAGE = 2000
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def problem(
+    status: int, message: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An error as JSON: `{"message": ...}`."""
+    text = limited(printable(message), _MOST_MESSAGE)
+    return JSONResponse({"message": text}, status, headers=headers)
+
+
+def http_error(request: Request, error: Exception) -> JSONResponse:
+    """What Starlette and the routes raise, as JSON."""
+    assert isinstance(error, HTTPException)
+    detail = error.detail
+    if detail == HTTPStatus(error.status_code).phrase:
+        detail = _plain(request, error.status_code) or detail
+    return problem(error.status_code, detail, error.headers)
+
+
+def _plain(request: Request, status: int) -> str | None:
+    path = limited(request.url.path, 200)
+    if status == 404:
+        return f"there is nothing at {path}"
+    if status == 405:
+        return f"{path} does not take {request.method}"
+    return None
+
+
+async def json_of(request: Request) -> object:
+    """The body's JSON; HTTP 400 with what is wrong when it has none."""
+    body = await request.body()
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise HTTPException(400, "the body is nested too deeply; flatten it") from None
+    except ValueError as error:
+        raise HTTPException(
+            400, f"the body is no JSON ({error}); send an object such as {{}}"
+        ) from None
+
+
+async def model_of(request: Request, kind: type[_Model]) -> _Model:
+    """The body as a model; HTTP 400 that names each field and value that is wrong."""
+    try:
+        return kind.model_validate(await json_of(request))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)[:5]
+        told = [
+            f"{'.'.join(map(str, item['loc'])) or 'the body'} "
+            f"is {shown(item['input'])}: {item['msg']}"
+            for item in found
+        ]
+        raise HTTPException(400, "; ".join(told)) from None

@@ -1,0 +1,175 @@
+"""`/local/clock`, `/local/faults` and `/local/about`: the sidecar as it is played with.
+
+Requests and answers live here; clock and faults themselves do not.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from sidecar_client.errors import ConfigurationError
+from sidecar_client.local.clock import MovableClock
+from sidecar_client.local.faults import (
+    CODES,
+    METHODS,
+    ActiveFault,
+    Fault,
+    FaultError,
+    Refuse,
+)
+from sidecar_client.local.http.answers import model_of
+from sidecar_client.local.http.parts import Parts
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class ClockMove(_Asked):
+    """Where to put the clock: `advance` by a time, or `set` to one."""
+
+    advance: timedelta | None = None
+    """Seconds, or an ISO 8601 duration such as `P1DT12H`."""
+    set: AwareDatetime | None = None
+
+
+class AskedFault(_Asked):
+    """A fault as it is posted."""
+
+    refuse: Refuse | None = None
+    code: str | None = None
+    delay: float = 0.0
+    methods: Annotated[tuple[str, ...], Field(max_length=50)] = ()
+    share: float = 1.0
+
+
+def routes(parts: Parts) -> list[BaseRoute]:
+    """The clock, the faults, and what runs here."""
+    return [*_clock(parts.clock), *_faults(parts), *_about(parts)]
+
+
+def _clock(clock: MovableClock) -> list[BaseRoute]:
+    def told() -> Response:
+        return JSONResponse(
+            {"now": iso(clock()), "moved_seconds": clock.moved.total_seconds()}
+        )
+
+    async def tell(_: Request) -> Response:
+        return told()
+
+    async def move(request: Request) -> Response:
+        asked = await model_of(request, ClockMove)
+        if (asked.advance is None) == (asked.set is None):
+            raise HTTPException(
+                400, 'give one of {"advance": SECONDS} and {"set": "2026-01-31T00:00Z"}'
+            )
+        try:
+            if asked.advance is not None:
+                clock.advance(asked.advance)
+            elif asked.set is not None:
+                clock.set(asked.set)
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
+        return told()
+
+    async def reset(_: Request) -> Response:
+        clock.reset()
+        return told()
+
+    return [
+        Route("/local/clock", tell),
+        Route("/local/clock", move, methods=["POST"]),
+        Route("/local/clock", reset, methods=["DELETE"]),
+    ]
+
+
+def _faults(parts: Parts) -> list[BaseRoute]:
+    faults = parts.faults
+
+    async def tell(_: Request) -> Response:
+        return JSONResponse(
+            {
+                "faults": [_told(active) for active in faults.active],
+                "codes": CODES,
+                "methods": METHODS,
+            }
+        )
+
+    async def begin(request: Request) -> Response:
+        asked = await model_of(request, AskedFault)
+        try:
+            active = faults.begin(Fault(**asked.model_dump()))
+        except FaultError as error:
+            raise HTTPException(400, str(error)) from None
+        await _follow(parts)
+        return JSONResponse(_told(active), 201)
+
+    async def end(request: Request) -> Response:
+        try:
+            active = faults.end(request.path_params["number"])
+        except FaultError as error:
+            raise HTTPException(404, str(error)) from None
+        await _follow(parts)
+        return JSONResponse(_told(active))
+
+    async def end_all(_: Request) -> Response:
+        ended = faults.end_all()
+        await _follow(parts)
+        return JSONResponse({"ended": ended})
+
+    return [
+        Route("/local/faults", tell),
+        Route("/local/faults", begin, methods=["POST"]),
+        Route("/local/faults", end_all, methods=["DELETE"]),
+        Route("/local/faults/{number:int}", end, methods=["DELETE"]),
+    ]
+
+
+def _about(parts: Parts) -> list[BaseRoute]:
+    async def tell(_: Request) -> Response:
+        about = parts.about()
+        return JSONResponse(
+            {
+                "version": about.version,
+                "target": about.target,
+                "catalog": about.catalog,
+                "ready": parts.is_ready(),
+            }
+        )
+
+    return [Route("/local/about", tell)]
+
+
+async def _follow(parts: Parts) -> None:
+    """Listen, or not, as the faults say; the port may be somebody else's by now."""
+    try:
+        await parts.follow_faults()
+    except ConfigurationError as error:
+        raise HTTPException(409, str(error)) from None
+
+
+def _told(active: ActiveFault) -> dict[str, object]:
+    fault = active.fault
+    return {
+        "number": active.number,
+        "since": iso(active.since),
+        "met": active.met,
+        "says": fault.says(),
+        "refuse": fault.refuse,
+        "code": fault.code,
+        "delay": fault.delay,
+        "methods": fault.methods,
+        "share": fault.share,
+    }
+
+
+def iso(moment: datetime) -> str:
+    """The moment in ISO 8601, in UTC with a Z."""
+    return moment.isoformat().replace("+00:00", "Z")

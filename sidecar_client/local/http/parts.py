@@ -1,0 +1,35 @@
+"""What the routes of the HTTP side work with.
+
+Only this bundle lives here; each module of routes takes from it what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sidecar_client.local.about import About
+from sidecar_client.local.clock import MovableClock
+from sidecar_client.local.faults import Faults
+from sidecar_client.local.feed import Feed
+from sidecar_client.local.http.options import HttpOptions
+from sidecar_client.local.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The sidecar as its HTTP side knows it."""
+
+    options: HttpOptions
+    clock: MovableClock
+    feed: Feed
+    faults: Faults
+    metrics: Metrics
+    is_ready: Callable[[], bool]
+    """Whether calls over gRPC are answered now."""
+    about: Callable[[], About]
+    follow_faults: Callable[[], Awaitable[None]]
+    """Stops or starts listening for gRPC, as the faults say; to be awaited after each
+    change of them."""
+    heartbeat: float = 15.0
+    """Seconds after which a silent stream says that it is still there."""
