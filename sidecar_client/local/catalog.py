@@ -6,7 +6,7 @@ customer has is in `customers`, what one part demands of another in `checks`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field
@@ -18,6 +18,7 @@ from sidecar_client.local.entitlements import (
     Entitlement,
     entitlement_shorthand,
 )
+from sidecar_client.local.sources import Offer
 from sidecar_client.local.values import (
     AddonId,
     CurrencyId,
@@ -230,8 +231,13 @@ class CatalogIndex:
     """The latest version of each that is published, else the latest of all."""
     plan_versions: dict[tuple[str, int], Plan]
     addons: dict[str, Addon]
+    """The latest version of each, as of plans."""
     meters: dict[str, tuple[Feature, ...]]
     """The features that events of a name may count for."""
+    offers: dict[tuple[str, int], dict[str, Offer]] = field(
+        default_factory=dict[tuple[str, int], dict[str, Offer]], repr=False
+    )
+    """What plan versions say, with what they inherit, as far as it was asked for."""
 
     @classmethod
     def of(cls, definitions: Definitions) -> Self:
@@ -241,6 +247,9 @@ class CatalogIndex:
             definitions.plans, key=lambda p: (p.status != "draft", p.version)
         ):
             plans[plan.id] = plan
+        addons = sorted(
+            definitions.addons, key=lambda a: (a.status != "draft", a.version)
+        )
         meters: dict[str, tuple[Feature, ...]] = {}
         for feature in definitions.features:
             if meter := feature.events:
@@ -251,7 +260,7 @@ class CatalogIndex:
             products={item.id: item for item in definitions.products},
             plans=plans,
             plan_versions={(p.id, p.version): p for p in definitions.plans},
-            addons={item.id: item for item in definitions.addons},
+            addons={item.id: item for item in addons},
             meters=meters,
         )
 

@@ -7,23 +7,28 @@ then `judge` decides with that counter's value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal
 
+from pydantic import BaseModel
+
 from sidecar_client.local.catalog import CatalogIndex, Feature
+from sidecar_client.local.counters import counter_of, record_key, usage_of
 from sidecar_client.local.customers import Customer, Subscription
 from sidecar_client.local.entitlements import Entitlement
-from sidecar_client.local.periods import Window, window_at
-from sidecar_client.local.records import (
-    Counter,
-    Key,
-    Usage,
-    aggregate_key,
-    usage_key,
+from sidecar_client.local.generosity import most_generous, united
+from sidecar_client.local.offers import (
+    named_features,
+    promotion_grant,
+    subscription_grant,
 )
-from sidecar_client.local.values import FeatureType
+from sidecar_client.local.periods import Window
+from sidecar_client.local.records import Counter, Key, Usage
+from sidecar_client.local.sources import Grant
+from sidecar_client.local.values import EARLIEST, FeatureType
 
 Reason = Literal[
     "CUSTOMER_IS_ARCHIVED",
@@ -49,15 +54,6 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """How much of a feature is granted, and on which subscription."""
-
-    entitlement: Entitlement
-    subscription: Subscription
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Where a subject stands with a feature, before usage is looked at."""
 
@@ -65,9 +61,21 @@ class Standing:
     feature: Feature | None = None
     """None when no entitlement tells about it."""
     grant: Grant | None = None
+    """The one that won."""
+    others: tuple[Grant, ...] = ()
+    """What else was said about the feature: less generous, or revoking it."""
+    values: tuple[str, ...] = ()
+    """The enum values of all that grant it."""
     window: Window | None = None
     counter: Counter | None = None
-    """What to read for `judge`; None when the feature is not metered."""
+    """Where usage is counted; None when the feature is not metered."""
+    at: datetime = EARLIEST
+    """The moment that is asked about."""
+
+    @property
+    def needs(self) -> tuple[Key[BaseModel], ...]:
+        """The keys of the records that `judge` decides from."""
+        return (self.counter,) if self.counter else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,16 +121,13 @@ def standing(
         return Standing(reason="FEATURE_NOT_FOUND")
     if wanted is not None and feature.type != wanted:
         return Standing(reason="FEATURE_TYPE_MISMATCH")
-    running = _running(customer, subject, now)
-    if not running:
-        return Standing(reason="NO_ACTIVE_SUBSCRIPTION")
-    return _among(index, customer, feature, running, now)
+    return _standing(index, customer, feature, _running(customer, subject, now), now)
 
 
 def standings(
     index: CatalogIndex, customer: Customer | None, subject: Subject, now: datetime
 ) -> tuple[Reason | None, list[Standing]]:
-    """Every feature that the subject's subscriptions speak of, in the plans' order.
+    """Every feature that something is said about: by plans in their order, and so on.
 
     The reason tells why there can be none; then the list is empty.
     """
@@ -130,30 +135,35 @@ def standings(
     if customer is None or reason:
         return reason, []
     running = _running(customer, subject, now)
-    if not running:
+    named = [name for sub in running for name in named_features(index, sub)]
+    named += [item.feature for item in customer.promotions if item.holds(now)]
+    if not running and not named:
         return "NO_ACTIVE_SUBSCRIPTION", []
-    named = dict.fromkeys(name for sub in running for name in _entitlements(index, sub))
-    return None, [
-        _among(index, customer, index.features[name], running, now) for name in named
+    known = [
+        index.features[name] for name in dict.fromkeys(named) if name in index.features
     ]
+    return None, [_standing(index, customer, item, running, now) for item in known]
 
 
 def judge(
     standing: Standing,
+    records: Mapping[str, BaseModel | None] = MappingProxyType({}),
     *,
-    usage: float = 0.0,
     requested_usage: float | None = None,
     requested_values: Sequence[str] = (),
 ) -> Verdict:
-    """The verdict, with `usage` read from the standing's counter.
+    """The verdict, from the records that the standing needs.
 
     Without `requested_usage` some must be left; with it (0 included), it must fit.
     """
-    reason = standing.reason
+    reason, usage = standing.reason, 0.0
+    if standing.feature and standing.counter:
+        record = records.get(standing.counter.name)
+        usage = usage_of(standing.feature, record, standing.at)
     if grant := standing.grant:
         if not _fits(grant.entitlement, usage, requested_usage):
             reason = "REQUESTED_USAGE_EXCEEDING_LIMIT"
-        elif grant.values and not set(requested_values) <= set(grant.values):
+        elif standing.values and not set(requested_values) <= set(standing.values):
             reason = "REQUESTED_VALUES_MISMATCH"
     return Verdict(standing=standing, reason=reason, usage=usage)
 
@@ -164,7 +174,7 @@ def counter_at(
     """The counter, and its window, that usage at `moment` belongs to."""
     if standing.feature is None or standing.grant is None:
         raise ValueError("only a granted feature has a counter")
-    return _counter(standing.feature, standing.grant, subject.customer_id, moment)
+    return counter_of(standing.feature, standing.grant, subject.customer_id, moment)
 
 
 def _running(customer: Customer, subject: Subject, now: datetime) -> list[Subscription]:
@@ -176,68 +186,48 @@ def _running(customer: Customer, subject: Subject, now: datetime) -> list[Subscr
     return [sub for sub in held if sub.resource == subject.resource_id] + whole
 
 
-def _entitlements(index: CatalogIndex, sub: Subscription) -> dict[str, Entitlement]:
-    plan = index.plan(sub.plan, sub.plan_version)
-    return plan.entitlements if plan else {}
-
-
-def _among(
+def _standing(
     index: CatalogIndex,
     customer: Customer,
     feature: Feature,
-    running: list[Subscription],
+    running: Sequence[Subscription],
     now: datetime,
 ) -> Standing:
-    found = [
-        Grant(entitlement=entitlement, subscription=sub, values=entitlement.values)
+    said = [
+        grant
         for sub in running
-        if (entitlement := _entitlements(index, sub).get(feature.id))
+        if (grant := subscription_grant(index, sub, feature.id))
     ]
-    granted = [grant for grant in found if grant.entitlement.granted]
-    if not granted:
-        if found:
-            return Standing(reason="REVOKED", feature=feature)
+    granting = [grant for grant in said if grant.entitlement.granted]
+    best = most_generous(granting) if granting else None
+    promotions = [
+        promotion_grant(item, best)
+        for item in customer.promotions
+        if item.feature == feature.id and item.holds(now)
+    ]
+    if promotions:
+        said += promotions
+        granting += promotions
+        best = most_generous(granting)
+    if best is None:
+        if said:
+            return Standing(reason="REVOKED", feature=feature, others=tuple(said))
+        if not running:
+            return Standing(reason="NO_ACTIVE_SUBSCRIPTION")
         return Standing(reason="NO_FEATURE_ENTITLEMENT_IN_SUBSCRIPTION")
-    best = _most_generous(granted)
+    others = tuple(grant for grant in said if grant is not best)
     if feature.type != "metered":
-        return Standing(feature=feature, grant=best)
-    key, window = _counter(feature, best, customer.id, now)
-    counter = aggregate_key(key) if feature.events else key
-    return Standing(feature=feature, grant=best, window=window, counter=counter)
-
-
-def _most_generous(grants: list[Grant]) -> Grant:
-    """The largest grant, the first of equals, with the enum values of all."""
-    best = max(grants, key=lambda grant: _generosity(grant.entitlement))
-    values = tuple(dict.fromkeys(v for grant in grants for v in grant.values))
-    return Grant(
-        entitlement=best.entitlement, subscription=best.subscription, values=values
+        values = united(grant.entitlement.values for grant in granting)
+        return Standing(feature=feature, grant=best, others=others, values=values)
+    key, window = counter_of(feature, best, customer.id, now)
+    return Standing(
+        feature=feature,
+        grant=best,
+        others=others,
+        window=window,
+        counter=record_key(feature, key),
+        at=now,
     )
-
-
-def _generosity(entitlement: Entitlement) -> tuple[bool, float, bool]:
-    amount = entitlement.limit if entitlement.value is None else entitlement.value
-    return (entitlement.unlimited, amount or 0.0, entitlement.soft_limit)
-
-
-def _counter(
-    feature: Feature, grant: Grant, customer_id: str, moment: datetime
-) -> tuple[Key[Usage], Window | None]:
-    window = None
-    if period := grant.entitlement.reset_period:
-        window = window_at(
-            moment,
-            period=period,
-            rule=grant.entitlement.reset_anchor,
-            begun=grant.subscription.start,
-        )
-    key = usage_key(
-        customer_id,
-        grant.subscription.resource,
-        feature.id,
-        window.start if window else None,
-    )
-    return key, window
 
 
 def _fits(entitlement: Entitlement, usage: float, requested: float | None) -> bool:

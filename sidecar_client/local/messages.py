@@ -74,10 +74,8 @@ def metered(verdict: Verdict) -> pb.MeteredEntitlement:
 
 def enum(verdict: Verdict) -> pb.EnumEntitlement:
     """The entitlement to an enum feature."""
-    grant = verdict.standing.grant
-    return pb.EnumEntitlement(
-        feature=_feature(verdict.standing), enum_values=grant.values if grant else ()
-    )
+    standing = verdict.standing
+    return pb.EnumEntitlement(feature=_feature(standing), enum_values=standing.values)
 
 
 class _OneOf(TypedDict, total=False):

@@ -48,7 +48,8 @@ def window_at(
     """The window that holds `moment`; `begun` is the start of the subscription.
 
     Hours and days follow the UTC clock. Weeks, months and years follow the anchor; a
-    day that a month lacks becomes the month's last.
+    day that a month lacks becomes the month's last. Where a subscription begins within
+    a window, the window is cut in two: usage starts again with the subscription.
     """
     anchor = _anchor(period, rule, begun)
     if period in _MONTHS:
@@ -57,6 +58,10 @@ def window_at(
         step = _STEPS[period]
         start = anchor + ((moment - anchor) // step) * step
         end = start + step
+    if start < begun <= moment:
+        start = begun
+    elif moment < begun < end:
+        end = begun
     return Window(period=period, anchor=anchor, start=start, end=end)
 
 

@@ -24,8 +24,7 @@ from sidecar_client.local.evaluation import (
 from sidecar_client.local.event_intake import EventIntake
 from sidecar_client.local.events import EventLog
 from sidecar_client.local.metering import Reporter
-from sidecar_client.local.meters import usage_of
-from sidecar_client.local.records import Aggregate, Counter, Usage, customer_key
+from sidecar_client.local.records import customer_key
 from sidecar_client.local.refusal import Refusal, checked_id, checked_number
 from sidecar_client.local.values import FeatureType
 from sidecar_client.local.world import World
@@ -174,13 +173,8 @@ class SidecarService:
         found = standing(
             index, customer, subject, feature_id, self._world.clock(), wanted=wanted
         )
-        used = await self._used([found])
-        return judge(
-            found,
-            usage=used[0],
-            requested_usage=usage,
-            requested_values=values,
-        )
+        records = await self._world.read_named(found.needs) if found.needs else {}
+        return judge(found, records, requested_usage=usage, requested_values=values)
 
     async def _standings(
         self, request: pb.GetEntitlementsRequest | pb.GetEntitlementsStateV2Request
@@ -197,25 +191,9 @@ class SidecarService:
         return judge(Standing(reason=reason or "ENTITLEMENT_NOT_FOUND"))
 
     async def _judged(self, found: Sequence[Standing]) -> list[Verdict]:
-        used = await self._used(found)
-        return [
-            judge(item, usage=usage) for item, usage in zip(found, used, strict=True)
-        ]
-
-    async def _used(self, found: Sequence[Standing]) -> list[float]:
-        """What is used of the counter of each standing; 0 for one that has none."""
-        now = self._world.clock()
-        counters: list[Counter] = [item.counter for item in found if item.counter]
-        read: list[Usage | Aggregate | None] = await self._world.read_all(counters)
-        records = {
-            counter.name: record for counter, record in zip(counters, read, strict=True)
-        }
-        return [
-            usage_of(item.feature, records[item.counter.name], now)
-            if item.feature and item.counter
-            else 0.0
-            for item in found
-        ]
+        needs = dict.fromkeys(key for item in found for key in item.needs)
+        records = await self._world.read_named(tuple(needs))
+        return [judge(item, records) for item in found]
 
 
 _FeatureRequest = (

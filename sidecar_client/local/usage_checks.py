@@ -15,6 +15,7 @@ from sidecar_client.local.customers import (
     StartingUsage,
     Subscription,
 )
+from sidecar_client.local.offers import subscription_grant
 from sidecar_client.local.problem import Path, Problem, unknown
 
 _Entry = tuple[object, ...]
@@ -77,6 +78,8 @@ def _uncounted(
     others = [sub for sub in grants if sub.resource not in (None, usage.resource)]
     if any(sub.plan not in index.plans for sub in customer.subscriptions):
         return None  # Told by itself; what that plan grants is anyone's guess.
+    if any(item.feature == usage.feature for item in customer.promotions):
+        return None  # Counted for the whole customer, if for nobody else.
     if counting and (_may_run(counting) or not _may_run(others)):
         return None
     scope = f"{usage.feature!r}{_whose(usage)}"
@@ -95,9 +98,8 @@ def _uncounted(
 
 
 def _grants(sub: Subscription, usage: StartingUsage, index: CatalogIndex) -> bool:
-    plan = index.plans.get(sub.plan)
-    entitlement = plan.entitlements.get(usage.feature) if plan else None
-    return entitlement is not None and entitlement.granted
+    grant = subscription_grant(index, sub, usage.feature)
+    return grant is not None and grant.entitlement.granted
 
 
 def _may_run(subscriptions: list[Subscription]) -> bool:

@@ -57,6 +57,14 @@ class World:
         entries = await self.store.read([key.name for key in keys])
         return [cast("Record | None", entry.record) for entry in entries]
 
+    async def read_named(
+        self, keys: Sequence[Key[BaseModel]]
+    ) -> dict[str, BaseModel | None]:
+        """The record of each key, by the key's name, as of one moment."""
+        names = [key.name for key in keys]
+        entries = await self.store.read(names)
+        return {name: at.record for name, at in zip(names, entries, strict=True)}
+
     async def index(self) -> CatalogIndex:
         """What is defined for all customers, by ids."""
         return self.indexed((await self.store.read([DEFINITIONS.name]))[0])

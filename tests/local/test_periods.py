@@ -120,3 +120,20 @@ def test_explicit_anchor_replaces_the_subscriptions_start() -> None:
         at("2023-12-01"), period="month", rule=at("2023-02-21"), begun=at("2023-07-05")
     )
     assert (window.anchor, window.start) == (at("2023-02-21"), at("2023-11-21"))
+
+
+@pytest.mark.parametrize(
+    ("now", "start", "end"),
+    [
+        pytest.param("2023-12-14 12:00", "2023-12-01", "2023-12-14 13:00", id="before"),
+        pytest.param("2023-12-14 13:00", "2023-12-14 13:00", "2024-01-01", id="begun"),
+        pytest.param("2024-01-01 00:00", "2024-01-01", "2024-02-01", id="later"),
+    ],
+)
+def test_window_is_cut_where_a_subscription_begins(
+    now: str, start: str, end: str
+) -> None:
+    window = window_at(
+        at(now), period="month", rule="start_of_month", begun=at("2023-12-14 13:00")
+    )
+    assert (window.start, window.end) == (at(start), at(end))
