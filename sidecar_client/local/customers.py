@@ -63,6 +63,10 @@ class Subscription(Part):
     """The first moment at which it no longer holds."""
     trial_end: Moment | None = None
     """When its trial is over, for the status `in_trial`: it expires then."""
+    trial_end_behavior: Literal["cancel_subscription", "convert_to_paid"] = (
+        "cancel_subscription"
+    )
+    """What becomes of it then: it expires, or goes on."""
     status: Status = "active"
     addons: Annotated[tuple[AddonQuantity, ...], Field(strict=False)] = ()
     entitlements: dict[
@@ -83,7 +87,10 @@ class Subscription(Part):
         if self.end is not None and self.end <= now:
             return "expired" if self.canceled_at is None else "canceled"
         if self.status == "in_trial" and self.trial_end is not None:
-            return "in_trial" if now < self.trial_end else "expired"
+            if now < self.trial_end:
+                return "in_trial"
+            converts = self.trial_end_behavior == "convert_to_paid"
+            return "active" if converts else "expired"
         return self.status
 
     def holds(self, now: datetime) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sidecar_client.local.catalog import Catalog, Definitions
 from sidecar_client.local.customers import Customer
@@ -63,6 +63,32 @@ class Seen(_Kept):
     """A value that a meter of unique values has counted."""
 
 
+class About(_Kept):
+    """What is kept of a thing beside it: when it was made, and what others told of it.
+
+    A thing without one, such as each of a catalog, was there from the beginning.
+    """
+
+    created: datetime
+    updated: datetime
+    archived: datetime | None = None
+    owner: str | None = None
+    """The customer whose subscription, promotion or grant it is."""
+    kept: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """What the sidecar has no use for, and gives back as it came."""
+
+
+class Answer(_Kept):
+    """What was answered under an idempotency key, to be answered again."""
+
+    at: datetime
+    asked: str
+    """A digest of the request; another request may not use the key."""
+    status: int | None = None
+    """None while it is being answered."""
+    body: str = ""
+
+
 class Key(NamedTuple, Generic[_Record_co]):
     """The name of a record, and what it is."""
 
@@ -108,6 +134,16 @@ def seen_key(aggregate: Key[Aggregate], value: str) -> Key[Seen]:
     return Key(f"seen/{aggregate.name.partition('/')[2]}/{digest}", Seen)
 
 
+def about_key(kind: str, name: str) -> Key[About]:
+    """Where something about a thing is kept; the kind is one such as `plan`."""
+    return Key(f"about/{kind}/{name}", About)
+
+
+def answer_key(digest: str) -> Key[Answer]:
+    """Where the answer is kept that an idempotency key of this digest got."""
+    return Key(f"answer/{digest}", Answer)
+
+
 KINDS: dict[str, type[BaseModel]] = {
     "definitions": Definitions,
     "source": Catalog,
@@ -115,6 +151,8 @@ KINDS: dict[str, type[BaseModel]] = {
     "usage": Usage,
     "aggregate": Aggregate,
     "seen": Seen,
+    "about": About,
+    "answer": Answer,
 }
 """What the keys name, by what stands before their first slash."""
 

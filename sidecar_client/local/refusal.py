@@ -14,7 +14,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sidecar_client.local.identifiers import Kind, id_problem
 from sidecar_client.local.values import EARLIEST, LATEST, TIME_RANGE
 
-Code = Literal["INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "OUT_OF_RANGE"]
+Code = Literal[
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "FAILED_PRECONDITION",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+]
 
 
 class Refusal(Exception):
