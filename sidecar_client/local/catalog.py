@@ -234,6 +234,8 @@ class CatalogIndex:
     """The latest version of each, as of plans."""
     meters: dict[str, tuple[Feature, ...]]
     """The features that events of a name may count for."""
+    has_credit_rates: bool
+    """Whether any feature is paid in credits."""
     offers: dict[tuple[str, int], dict[str, Offer]] = field(
         default_factory=dict[tuple[str, int], dict[str, Offer]], repr=False
     )
@@ -262,6 +264,7 @@ class CatalogIndex:
             plan_versions={(p.id, p.version): p for p in definitions.plans},
             addons={item.id: item for item in addons},
             meters=meters,
+            has_credit_rates=any(plan.credit_rates for plan in definitions.plans),
         )
 
     def plan(self, plan_id: str, version: int | None = None) -> Plan | None:

@@ -19,6 +19,7 @@ from sidecar_client.local.meters import (
     Dimension,
     added,
     counts,
+    number,
     share_of,
     unique_value,
     visible_at,
@@ -33,6 +34,7 @@ from sidecar_client.local.records import (
     usage_key,
 )
 from sidecar_client.local.refusal import Refusal, checked_id, checked_moment
+from sidecar_client.local.wallets import spend
 from sidecar_client.local.world import Transaction, World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
@@ -90,7 +92,8 @@ class EventIntake:
                 if feature.events and counts(feature.events, dimensions):
                     customer = customers[item.event.customer_id]
                     key = _counter(index, customer, feature, item, transaction.now)
-                    sums.setdefault(key, _Sum(feature)).events.append(
+                    subject = _subject(item.event)
+                    sums.setdefault(key, _Sum(feature, subject)).events.append(
                         (item.moment, dimensions)
                     )
         await self._write(transaction, sums)
@@ -111,7 +114,11 @@ class EventIntake:
                 for (moment, dimensions), is_new in zip(one.events, new, strict=True)
             ]
             before = await transaction.read(key) or Aggregate()
-            transaction.write(key, added(before, shares, transaction.now))
+            after = added(before, shares, transaction.now)
+            transaction.write(key, after)
+            # Credits are spent at once, also for what shows later.
+            more = number(one.meter, after) - number(one.meter, before)
+            await spend(transaction, one.subject, {one.feature.id: more})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,7 @@ class _Happened:
 @dataclass(frozen=True, slots=True)
 class _Sum:
     feature: Feature
+    subject: Subject
     events: list[tuple[datetime, dict[str, Dimension]]] = field(
         default_factory=list[tuple[datetime, dict[str, Dimension]]]
     )
@@ -177,14 +185,21 @@ def _counter(
     What nothing entitles to is counted as well, without a window, so that it is there
     when a subscription comes.
     """
-    event = item.event
-    resource = event.resource_id if event.HasField("resource_id") else None
-    subject = Subject(customer_id=event.customer_id, resource_id=resource)
+    subject = _subject(item.event)
     found = standing(index, customer, subject, feature.id, now)
     if found.grant is None:
-        return aggregate_key(usage_key(event.customer_id, resource, feature.id, None))
+        return aggregate_key(
+            usage_key(subject.customer_id, subject.resource_id, feature.id, None)
+        )
     counter, _ = counter_at(found, subject, item.moment)
     return aggregate_key(counter)
+
+
+def _subject(event: pb.Event) -> Subject:
+    return Subject(
+        customer_id=event.customer_id,
+        resource_id=event.resource_id if event.HasField("resource_id") else None,
+    )
 
 
 def _dimensions(event: pb.Event) -> dict[str, Dimension]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TypedDict
 
 from sidecar_client.local.catalog import Feature
+from sidecar_client.local.credit_desk import CreditVerdict
 from sidecar_client.local.evaluation import Reason, Standing, Verdict
+from sidecar_client.local.wallets import CreditStanding
 from sidecar_client.protocol import sidecar_pb2 as pb
 
 _METERS = {
@@ -123,6 +125,37 @@ def entitlement_v2(verdict: Verdict) -> pb.EntitlementV2:
         access_denied_reason=reason_name(verdict.reason),
         **_one_of(verdict),
     )
+
+
+def credit_v2(verdict: CreditVerdict) -> pb.EntitlementV2:
+    """The answer about a currency of credits, alone or in a list."""
+    return pb.EntitlementV2(
+        has_access=verdict.has_access,
+        access_denied_reason=reason_name(verdict.reason),
+        credit=_credit(verdict.standing) if verdict.standing else None,
+    )
+
+
+def _credit(standing: CreditStanding) -> pb.CreditEntitlement:
+    currency, balance = standing.currency, standing.balance
+    entitlement = pb.CreditEntitlement(
+        currency=pb.EntitlementCurrency(
+            currency_id=currency.id,
+            display_name=currency.name or currency.id,
+            description=currency.description,
+            unit_singular=currency.unit_singular,
+            unit_plural=currency.unit_plural,
+        ),
+        usage_limit=balance.granted,
+        current_usage=balance.consumed,
+        remaining=balance.remaining,
+        has_soft_limit=balance.soft_limit,
+    )
+    if currency.metadata:
+        entitlement.currency.additional_meta_data.update(currency.metadata)
+    if balance.period_end is not None:
+        entitlement.usage_period_end.FromDatetime(balance.period_end)
+    return entitlement
 
 
 def _feature(standing: Standing) -> pb.EntitlementFeature | None:

@@ -22,6 +22,7 @@ from sidecar_client.local.refusal import (
     checked_moment,
     checked_number,
 )
+from sidecar_client.local.wallets import spend
 from sidecar_client.local.world import Transaction, World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
@@ -73,6 +74,7 @@ _STATUS: dict[Reason, tuple[Code, str]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measurement:
     request: pb.ReportUsageRequest
+    subject: Subject
     counter: Key[Usage]
     update: Literal["delta", "set"]
     value: float
@@ -147,7 +149,12 @@ async def _measurement(
         )
     counter, window = counter_at(found, subject, moment)
     return _Measurement(
-        request=request, counter=counter, update=update, value=value, window=window
+        request=request,
+        subject=subject,
+        counter=counter,
+        update=update,
+        value=value,
+        window=window,
     )
 
 
@@ -158,6 +165,8 @@ async def _applied(transaction: Transaction, made: _Measurement) -> float:
     if total < 0 or not math.isfinite(total):
         raise _out_of_range(made, total)
     transaction.write(made.counter, _after(usage, total, transaction.now))
+    more = {made.request.feature_id: total - usage.total}
+    await spend(transaction, made.subject, more)
     return total
 
 

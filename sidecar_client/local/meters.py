@@ -120,6 +120,14 @@ def usage_of(
     return _NUMBERS[feature.events.aggregation](share)
 
 
+def number(meter: EventMeter, aggregate: Aggregate) -> float:
+    """What all events came to, those that show later included."""
+    share = aggregate.shown
+    for waiting in aggregate.waiting:
+        share = _together(share, waiting)
+    return _NUMBERS[meter.aggregation](share) if share else 0.0
+
+
 _NUMBERS: dict[str, Callable[[Share], float]] = {
     "count": lambda share: share.count,
     "sum": lambda share: share.total,
@@ -166,10 +174,10 @@ def _number(value: Dimension | None) -> float | None:
     if value is None or isinstance(value, bool):
         return None
     try:
-        number = float(value)
+        found = float(value)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return found if math.isfinite(found) else None
 
 
 def _text(value: Dimension) -> str:
@@ -195,10 +203,10 @@ def _meets(condition: Condition, dimensions: Dimensions) -> bool:
     if condition.value is None:
         return False
     if operator in _ORDERS:
-        number, bound = _number(value), _number(condition.value)
-        if number is None or bound is None:
+        found, bound = _number(value), _number(condition.value)
+        if found is None or bound is None:
             return False
-        return _ORDERS[operator](number, bound)
+        return _ORDERS[operator](found, bound)
     return _TEXTS[operator](_text(value), _text(condition.value))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sidecar_client.local.catalog import Catalog, CatalogIndex, Feature
+from sidecar_client.local.credits import granted
 from sidecar_client.local.customers import Customer
 from sidecar_client.local.evaluation import Subject, counter_at, standing
 from sidecar_client.local.meters import starting
@@ -17,9 +18,12 @@ from sidecar_client.local.records import (
     SOURCE,
     Key,
     Usage,
+    Wallet,
     aggregate_key,
     customer_key,
+    wallet_key,
 )
+from sidecar_client.local.wallets import recurring_sources
 from sidecar_client.local.world import Transaction, World
 
 _CUSTOMERS_AT_ONCE = 100
@@ -54,7 +58,9 @@ async def _add_customer(
 ) -> None:
     key = customer_key(customer.id)
     if await transaction.read(key) is None:
-        transaction.write(key, customer.model_copy(update={"usage": ()}))
+        kept = customer.model_copy(update={"usage": (), "credits": ()})
+        transaction.write(key, kept)
+        await _add_credits(transaction, index, customer)
     totals: dict[Key[Usage], float] = {}
     features: dict[Key[Usage], Feature] = {}
     for feature, counter, value in _starting(index, customer, transaction.now):
@@ -62,6 +68,19 @@ async def _add_customer(
         features[counter] = feature
     for counter, total in totals.items():
         await _add_usage(transaction, features[counter], counter, total)
+
+
+async def _add_credits(
+    transaction: Transaction, index: CatalogIndex, customer: Customer
+) -> None:
+    now = transaction.now
+    for grant in customer.credits:
+        place = (customer.id, grant.resource, grant.currency)
+        sources = tuple(
+            recurring_sources(index, customer, grant.resource, grant.currency, now)
+        )
+        wallet = await transaction.read(wallet_key(*place)) or Wallet()
+        transaction.write(wallet_key(*place), granted(wallet, grant, sources, now))
 
 
 async def _add_usage(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from hashlib import blake2b
-from typing import Annotated, Generic, NamedTuple, TypeVar
+from typing import Annotated, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sidecar_client.local.catalog import Catalog, Definitions
-from sidecar_client.local.customers import Customer
+from sidecar_client.local.customers import CreditGrant, Customer
 
 Record = TypeVar("Record", bound=BaseModel)
 _Record_co = TypeVar("_Record_co", bound=BaseModel, covariant=True)
@@ -89,6 +89,52 @@ class Answer(_Kept):
     body: str = ""
 
 
+LedgerKind = Literal[
+    "granted", "consumed", "overdrawn", "settled", "returned", "expired", "voided"
+]
+
+
+class LedgerEntry(_Kept):
+    """One movement of credits, of one grant."""
+
+    at: datetime
+    kind: LedgerKind
+    amount: float
+    """How many credits moved; never below 0."""
+    grant_id: str
+    balance: float
+    """What could be spent afterwards; below 0 while overdrawn."""
+    feature_id: str | None = None
+    """The feature that was used, for credits that its usage cost."""
+
+
+class HeldGrant(_Kept):
+    """A grant and how much of it is spent."""
+
+    grant: CreditGrant
+    created: datetime
+    consumed: float = 0.0
+    begun: bool = False
+    """Whether it has taken effect, as far as the ledger tells."""
+    source: str | None = None
+    """What a recurring grant comes from; it ends with it."""
+    over: Literal["expired", "voided"] | None = None
+    """Why it cannot be spent any more, as far as the ledger tells."""
+
+
+class Wallet(_Kept):
+    """A customer's credits of one currency, or those of one of its resources."""
+
+    grants: tuple[HeldGrant, ...] = ()
+    """In the order of creation; those that are long over are dropped."""
+    debt: float = 0.0
+    """What was consumed beyond the balance and not settled yet."""
+    recurring: dict[str, datetime] = Field(default_factory=dict[str, datetime])
+    """For each source of recurring credits, the window it gave them for last."""
+    ledger: tuple[LedgerEntry, ...] = ()
+    """The newest movements, the oldest of them first."""
+
+
 class Key(NamedTuple, Generic[_Record_co]):
     """The name of a record, and what it is."""
 
@@ -144,6 +190,13 @@ def answer_key(digest: str) -> Key[Answer]:
     return Key(f"answer/{digest}", Answer)
 
 
+def wallet_key(
+    customer_id: str, resource_id: str | None, currency_id: str
+) -> Key[Wallet]:
+    """Where credits of one currency are kept; no resource for the whole customer's."""
+    return Key(f"wallet/{customer_id}/{resource_id or ''}/{currency_id}", Wallet)
+
+
 KINDS: dict[str, type[BaseModel]] = {
     "definitions": Definitions,
     "source": Catalog,
@@ -153,6 +206,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "seen": Seen,
     "about": About,
     "answer": Answer,
+    "wallet": Wallet,
 }
 """What the keys name, by what stands before their first slash."""
 

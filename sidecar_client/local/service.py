@@ -11,6 +11,7 @@ from datetime import timedelta
 from google.protobuf.empty_pb2 import Empty
 
 from sidecar_client.local import messages
+from sidecar_client.local.credit_desk import CreditDesk
 from sidecar_client.local.evaluation import (
     Reason,
     Standing,
@@ -38,6 +39,7 @@ class SidecarService:
         self, world: World, *, events: EventLog, events_delay: timedelta = timedelta(0)
     ) -> None:
         self._world = world
+        self._credits = CreditDesk(world)
         self._reporter = Reporter(world)
         self._intake = EventIntake(world, events=events, delay=events_delay)
 
@@ -57,9 +59,11 @@ class SidecarService:
                 "feature_id and currency_id: set one of them, not both and not none.",
             )
         if request.HasField("currency_id"):
-            verdict = await self._currency(request)
-        else:
-            verdict = await self._check(request, request.options)
+            currency_id = checked_id("currency", request.currency_id)
+            usage, _ = _asked(request.options)
+            credit = await self._credits.check(_subject(request), currency_id, usage)
+            return pb.GetEntitlementV2Response(entitlement=messages.credit_v2(credit))
+        verdict = await self._check(request, request.options)
         return pb.GetEntitlementV2Response(entitlement=messages.entitlement_v2(verdict))
 
     async def get_boolean_entitlement(
@@ -124,9 +128,14 @@ class SidecarService:
     ) -> pb.GetEntitlementsStateV2Response:
         """What the subscriptions say about each feature, denials included."""
         reason, found = await self._standings(request)
-        verdicts = await self._judged(found)
+        subject = _subject(request)
+        verdicts = await self._credits.paid(await self._judged(found), subject)
+        wallets = await self._credits.all(subject)
         return pb.GetEntitlementsStateV2Response(
-            entitlements=[messages.entitlement_v2(verdict) for verdict in verdicts],
+            entitlements=[
+                *(messages.entitlement_v2(verdict) for verdict in verdicts),
+                *(messages.credit_v2(credit) for credit in wallets),
+            ],
             access_denied_reason=messages.reason_name(reason),
         )
 
@@ -174,7 +183,10 @@ class SidecarService:
             index, customer, subject, feature_id, self._world.clock(), wanted=wanted
         )
         records = await self._world.read_named(found.needs) if found.needs else {}
-        return judge(found, records, requested_usage=usage, requested_values=values)
+        verdict = judge(found, records, requested_usage=usage, requested_values=values)
+        if not index.has_credit_rates:
+            return verdict
+        return (await self._credits.paid([verdict], subject, usage))[0]
 
     async def _standings(
         self, request: pb.GetEntitlementsRequest | pb.GetEntitlementsStateV2Request
@@ -182,13 +194,6 @@ class SidecarService:
         subject = _subject(request)
         index, customer = await self._world.index_and_customer(subject.customer_id)
         return standings(index, customer, subject, self._world.clock())
-
-    async def _currency(self, request: pb.GetEntitlementV2Request) -> Verdict:
-        checked_id("currency", request.currency_id)
-        subject = _subject(request)
-        customer = await self._world.read(customer_key(subject.customer_id))
-        reason = subject_reason(customer, subject)
-        return judge(Standing(reason=reason or "ENTITLEMENT_NOT_FOUND"))
 
     async def _judged(self, found: Sequence[Standing]) -> list[Verdict]:
         needs = dict.fromkeys(key for item in found for key in item.needs)

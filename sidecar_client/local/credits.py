@@ -1,0 +1,324 @@
+"""Credits of one wallet: what can be spent, and how spending goes; no I/O.
+
+Burn order, expiry, recurring grants, overdraft and its settlement live here; which
+wallets there are (`wallets`) and what a feature costs do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from sidecar_client.local.customers import CreditGrant
+from sidecar_client.local.periods import Window, window_at
+from sidecar_client.local.records import (
+    HeldGrant,
+    LedgerEntry,
+    LedgerKind,
+    Wallet,
+)
+
+MOST_LEDGER = 1000
+MOST_GRANTS = 1000
+"""Of the grants that are over, the oldest are dropped beyond this many in all."""
+_MOST_WINDOWS = 1200
+_NEVER = datetime.max.replace(tzinfo=UTC)
+# What floating-point sums leave over is no credit.
+_DUST = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recurring:
+    """A source of credits that come again: a plan or add-on of a subscription."""
+
+    id: str
+    currency: str
+    amount: float
+    cadence: Literal["month", "year"]
+    soft_limit: bool
+    begun: datetime
+    """The start of the subscription: cadences are counted from it."""
+
+    def window(self, moment: datetime) -> Window:
+        """The cadence's window at a moment."""
+        return window_at(
+            moment, period=self.cadence, rule="subscription_start", begun=self.begun
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What a wallet comes to at a moment."""
+
+    granted: float
+    """The amounts of all grants that are in effect."""
+    consumed: float
+    """What is spent of them, and what was overdrawn."""
+    soft_limit: bool
+    period_end: datetime | None
+    """When the recurring credits come again; None without any."""
+
+    @property
+    def remaining(self) -> float:
+        """What can be spent; below 0 while overdrawn."""
+        return self.granted - self.consumed
+
+    def covers(self, amount: float | None) -> bool:
+        """Whether the amount can be spent; for None, whether anything is left."""
+        if self.soft_limit:
+            return True
+        if amount is None:
+            return self.remaining > _DUST
+        return amount <= self.remaining + _DUST
+
+
+def balance(wallet: Wallet, sources: Sequence[Recurring], now: datetime) -> Balance:
+    """What the wallet comes to, with all that time alone has changed."""
+    wallet = advanced(wallet, sources, now)
+    active = [held for held in wallet.grants if _active(held)]
+    ends = [source.window(now).end for source in sources]
+    return Balance(
+        granted=sum(held.grant.amount for held in active),
+        consumed=sum(held.consumed for held in active) + wallet.debt,
+        soft_limit=any(source.soft_limit for source in sources),
+        period_end=min(ends, default=None),
+    )
+
+
+def granted(
+    wallet: Wallet, grant: CreditGrant, sources: Sequence[Recurring], now: datetime
+) -> Wallet:
+    """The wallet with one more grant; it settles what was overdrawn."""
+    wallet = advanced(wallet, sources, now)
+    held = HeldGrant(grant=grant, created=now)
+    return advanced(
+        wallet.model_copy(update={"grants": (*wallet.grants, held)}), sources, now
+    )
+
+
+def voided(wallet: Wallet, grant_id: str, now: datetime) -> Wallet:
+    """The wallet with a grant that cannot be spent any more."""
+    book = _Book(wallet)
+    for held in wallet.grants:
+        if held.grant.id == grant_id and held.over is None:
+            book.end(held, "voided", now)
+    return book.closed()
+
+
+def consumed(
+    wallet: Wallet,
+    amount: float,
+    sources: Sequence[Recurring],
+    now: datetime,
+    *,
+    feature_id: str | None = None,
+) -> Wallet:
+    """The wallet after spending; a negative amount gives back what was spent.
+
+    Grants are spent in the burn order. What they do not cover is overdrawn: the wallet
+    owes it, until later grants settle it.
+    """
+    book = _Book(advanced(wallet, sources, now))
+    if amount < 0:
+        _give_back(book, -amount, now, feature_id)
+        return book.closed()
+    for held in sorted(filter(_active, book.grants()), key=_burn_order):
+        part = min(amount, held.grant.amount - held.consumed)
+        if part > 0:
+            book.spend(held, part, now, "consumed", feature_id)
+            amount -= part
+    if amount > _DUST:
+        book.debt += amount
+        book.note(now, "overdrawn", amount, "overdraft", feature_id)
+    return book.closed()
+
+
+def advanced(wallet: Wallet, sources: Sequence[Recurring], now: datetime) -> Wallet:
+    """The wallet with all that time has changed up to now.
+
+    Recurring grants have come, one for each window that began, and gone when their
+    source has; grants have taken effect and settled what was owed; others have
+    expired. The same wallet, where nothing has changed.
+    """
+    coming = [held for source in sources for held in _coming(wallet, source, now)]
+    waiting = [held for held in wallet.grants if held.over is None] + coming
+    moments = {moment for held in waiting for moment in _changes(held, now)}
+    present = {source.id for source in sources}
+    gone = [held for held in waiting if held.source and held.source not in present]
+    if not moments and not gone:
+        return wallet
+    book = _Book(wallet)
+    for held in coming:
+        book.put(held)
+        book.recurring[held.source or ""] = held.grant.effective
+    # Moment by moment, so that a grant settles what is owed before it expires.
+    for moment in sorted(moments):
+        _expire(book, moment)
+        _begin(book, moment)
+    for held in book.grants():
+        if held.source and held.source not in present and held.over is None:
+            book.end(held, "expired", now)
+    return book.closed()
+
+
+def _coming(wallet: Wallet, source: Recurring, now: datetime) -> Iterator[HeldGrant]:
+    """The recurring grants of all windows that began and gave nothing yet."""
+    last = wallet.recurring.get(source.id)
+    window = source.window(now)
+    missing: list[Window] = []
+    while source.amount and (last is None or window.start > last):
+        missing.append(window)
+        if last is None or len(missing) == _MOST_WINDOWS:
+            break
+        window = source.window(window.start - timedelta(microseconds=1))
+    for window in reversed(missing):
+        grant = CreditGrant(
+            id=f"{source.id[-200:].lstrip('_|.-')}.{window.start:%Y%m%d}",
+            currency=source.currency,
+            amount=source.amount,
+            type="recurring",
+            effective=window.start,
+            expires=window.end,
+        )
+        yield HeldGrant(grant=grant, created=window.start, source=source.id)
+
+
+def _changes(held: HeldGrant, now: datetime) -> Iterator[datetime]:
+    """The moments up to now at which time changes a grant that is not over."""
+    if not held.begun and held.grant.effective <= now:
+        yield held.grant.effective
+    if held.grant.expires is not None and held.grant.expires <= now:
+        yield held.grant.expires
+
+
+def _begin(book: _Book, moment: datetime) -> None:
+    """Grants take effect, and settle what is owed."""
+    starting = [
+        held
+        for held in book.grants()
+        if held.over is None and not held.begun and held.grant.effective <= moment
+    ]
+    for held in starting:
+        book.put(held.model_copy(update={"begun": True}))
+        book.note(moment, "granted", held.grant.amount, _id(held))
+    for held in sorted(filter(_active, book.grants()), key=_burn_order):
+        part = min(book.debt, held.grant.amount - held.consumed)
+        if part > 0:
+            book.debt = 0.0 if book.debt - part < _DUST else book.debt - part
+            book.spend(held, part, moment, "settled", None)
+
+
+def _expire(book: _Book, moment: datetime) -> None:
+    for held in book.grants():
+        expires = held.grant.expires
+        if held.over is None and expires is not None and expires <= moment:
+            book.end(held, "expired", moment)
+
+
+def _give_back(
+    book: _Book, amount: float, now: datetime, feature_id: str | None
+) -> None:
+    """What is owed first, then to the grants that were spent last."""
+    part = min(amount, book.debt)
+    if part > 0:
+        book.debt -= part
+        amount -= part
+        book.note(now, "returned", part, "overdraft", feature_id)
+    order = sorted(filter(_active, book.grants()), key=_burn_order)
+    for held in reversed(order):
+        part = min(amount, held.consumed)
+        if part > 0:
+            book.spend(held, -part, now, "returned", feature_id)
+            amount -= part
+
+
+class _Book:
+    """A wallet while it changes, with a note of each movement."""
+
+    def __init__(self, wallet: Wallet) -> None:
+        self._wallet = wallet
+        self._grants = {_id(held): held for held in wallet.grants}
+        self._notes: list[LedgerEntry] = []
+        self.debt = wallet.debt
+        self.recurring = dict(wallet.recurring)
+
+    def grants(self) -> list[HeldGrant]:
+        return list(self._grants.values())
+
+    def put(self, held: HeldGrant) -> None:
+        self._grants[_id(held)] = held
+
+    def end(
+        self, held: HeldGrant, why: Literal["expired", "voided"], now: datetime
+    ) -> None:
+        self.put(held.model_copy(update={"over": why}))
+        if held.begun:
+            self.note(now, why, held.grant.amount - held.consumed, _id(held))
+
+    def spend(
+        self,
+        held: HeldGrant,
+        amount: float,
+        now: datetime,
+        kind: LedgerKind,
+        feature_id: str | None,
+    ) -> None:
+        self.put(held.model_copy(update={"consumed": held.consumed + amount}))
+        self.note(now, kind, abs(amount), _id(held), feature_id)
+
+    def note(
+        self,
+        at: datetime,
+        kind: LedgerKind,
+        amount: float,
+        grant_id: str,
+        feature_id: str | None = None,
+    ) -> None:
+        left = sum(
+            held.grant.amount - held.consumed for held in self.grants() if _active(held)
+        )
+        self._notes.append(
+            LedgerEntry(
+                at=at,
+                kind=kind,
+                amount=amount,
+                grant_id=grant_id,
+                balance=left - self.debt,
+                feature_id=feature_id,
+            )
+        )
+
+    def closed(self) -> Wallet:
+        ledger = (*self._wallet.ledger, *self._notes)[-MOST_LEDGER:]
+        grants = self.grants()
+        surplus = len(grants) - MOST_GRANTS
+        for held in [held for held in grants if held.over][: max(surplus, 0)]:
+            grants.remove(held)
+        return Wallet(
+            grants=tuple(grants),
+            debt=self.debt,
+            recurring=self.recurring,
+            ledger=ledger,
+        )
+
+
+def _active(held: HeldGrant) -> bool:
+    return held.begun and held.over is None
+
+
+def _id(held: HeldGrant) -> str:
+    return held.grant.id or ""
+
+
+def _burn_order(held: HeldGrant) -> tuple[int, datetime, bool, datetime, datetime]:
+    """Priority, expiry, promotional before paid, effective date, creation."""
+    grant = held.grant
+    return (
+        grant.priority,
+        grant.expires or _NEVER,
+        grant.type != "promotional",
+        grant.effective,
+        held.created,
+    )
