@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar_client.errors import ConfigurationError
@@ -292,6 +292,7 @@ AGGREGATIONS: dict[str, Callable[[list[float]], float]] = {
 }
 
 
+@settings(max_examples=15)
 @given(
     batches=st.lists(
         st.lists(st.integers(-5, 5), min_size=1, max_size=5), min_size=1, max_size=5
