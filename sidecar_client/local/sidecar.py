@@ -206,6 +206,8 @@ class LocalSidecar:
 
         http = HttpSide(
             self._http_options,
+            world=self.world,
+            service=self.service,
             clock=self._clock,
             feed=self.feed,
             faults=self.faults,

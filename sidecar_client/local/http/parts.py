@@ -14,6 +14,8 @@ from sidecar_client.local.faults import Faults
 from sidecar_client.local.feed import Feed
 from sidecar_client.local.http.options import HttpOptions
 from sidecar_client.local.metrics import Metrics
+from sidecar_client.local.service import SidecarService
+from sidecar_client.local.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,9 @@ class Parts:
     """The sidecar as its HTTP side knows it."""
 
     options: HttpOptions
+    world: World
+    service: SidecarService
+    """Answers as over gRPC."""
     clock: MovableClock
     feed: Feed
     faults: Faults

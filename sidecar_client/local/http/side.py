@@ -16,7 +16,9 @@ from sidecar_client.local.http.options import HttpOptions
 from sidecar_client.local.http.parts import Parts
 from sidecar_client.local.http.server import HttpServer
 from sidecar_client.local.metrics import Metrics
+from sidecar_client.local.service import SidecarService
 from sidecar_client.local.watch import Watch
+from sidecar_client.local.world import World
 
 
 class HttpSide:
@@ -26,6 +28,8 @@ class HttpSide:
         self,
         options: HttpOptions,
         *,
+        world: World,
+        service: SidecarService,
         clock: MovableClock,
         feed: Feed,
         faults: Faults,
@@ -42,6 +46,8 @@ class HttpSide:
         self._host = options.host
         parts = Parts(
             options=options,
+            world=world,
+            service=service,
             clock=clock,
             feed=feed,
             faults=faults,
