@@ -36,6 +36,10 @@ _MESSAGE_BYTES = 64 * 1024 * 1024
 _OPTIONS = [
     # Otherwise a second server on the port would share it instead of failing.
     ("grpc.so_reuseport", 0),
+    # Of the calls that wait for their turn, gRPC cancels those beyond these numbers, at
+    # random; by default 1,000, which a burst of many workers can reach.
+    ("grpc.server.max_pending_requests", 10_000),
+    ("grpc.server.max_pending_requests_hard_limit", 20_000),
     ("grpc.max_receive_message_length", _MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MESSAGE_BYTES),
 ]
@@ -155,6 +159,8 @@ class SidecarServer:
                 said = _details(message) or f"in {seconds * 1000:.1f} ms"
                 logger.debug("%s: %s %s", name, code.name, said)
             self._watch.refused(name, request, code.name, said)
+            # The error of an abort holds this frame until garbage is collected.
+            del sent, request
             return await context.abort(code, said)
 
         return handle
