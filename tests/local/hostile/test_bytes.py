@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import grpc
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar_client.methods import METHODS, Method
@@ -42,14 +42,6 @@ def test_every_request_has_a_clear_answer(
     target: Target, method: Method[Any, Any]
 ) -> None:
     @given(payload=requests(method.request))
-    @settings(
-        max_examples=5000 if EXPLORE else 50,
-        deadline=None,
-        # A change meets the same examples; EXPLORE=1 looks for others, and for longer.
-        derandomize=not EXPLORE,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
     def send(payload: bytes) -> None:
         check_answer(target, method, payload)
 
@@ -58,7 +50,6 @@ def test_every_request_has_a_clear_answer(
 
 
 @given(name=st.text(st.characters(codec="utf-8"), max_size=40))
-@settings(max_examples=30, deadline=None, derandomize=not EXPLORE, database=None)
 def test_method_that_is_none_is_unimplemented(target: Target, name: str) -> None:
     path = f"/stigg.sidecar.v1.SidecarService/{name}".encode().decode("latin-1")
     if path.isprintable() and path.isascii():
