@@ -216,6 +216,6 @@ def encoded(record: BaseModel) -> str:
     return record.model_dump_json(exclude_defaults=True)
 
 
-def decoded(name: str, text: str) -> BaseModel:
+def decoded(name: str, text: str | bytes) -> BaseModel:
     """The record of a key from its text. Raises `ValueError` for what is none."""
     return KINDS[name.partition("/")[0]].model_validate_json(text)

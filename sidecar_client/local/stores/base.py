@@ -82,6 +82,6 @@ class Store(Protocol):
     ) -> list[tuple[str, Entry]]:
         """Up to `limit` entries whose names begin so and come after `after`.
 
-        In the order of the names' code points.
+        In the order of the names' code points. A prefix has the kind and its slash.
         """
         ...

@@ -1,0 +1,154 @@
+"""The connections of a store to its Redis: made, lost, and found again.
+
+Scripts are run here, again where that is safe; what they do is in `redis_scripts`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final
+
+from sidecar_client.errors import ConfigurationError
+from sidecar_client.local.stores.base import StoreError
+from sidecar_client.local.stores.redis_address import RedisAddress
+from sidecar_client.local.stores.redis_errors import store_error
+from sidecar_client.local.stores.redis_scripts import Script
+
+PATIENCE: Final = 5.0
+"""Seconds for which a step is tried again, while Redis cannot be reached."""
+_TIMEOUTS: Final = {"socket_connect_timeout": 1.0, "socket_timeout": 2.0}
+_CONNECTIONS: Final = 16
+_SHORTEST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.25
+
+
+class RedisLink:
+    """Runs scripts at an address. Of one event loop, from `open` to `close`."""
+
+    def __init__(self, address: RedisAddress, *, patience: float = PATIENCE) -> None:
+        self._address = address
+        self._patience = patience
+        self._client: Any = None
+        self._again, self._moved, self._all = _errors()
+
+    def open(self) -> None:
+        """Get ready to connect."""
+        if self._client is None:
+            self._client = _client(self._address)
+
+    async def close(self) -> None:
+        """Close all connections. Does nothing when there are none."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def run(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes]
+    ) -> Any:
+        """The reply of a script; raises `StoreError`.
+
+        When the answer is lost it is run again, so twice it must do what once does.
+        """
+        give_up = time.monotonic() + self._patience
+        pause = _SHORTEST_PAUSE
+        while True:
+            client = self._client
+            if client is None:
+                raise StoreError(
+                    f"The store {self._address.location} is not open; start its "
+                    "sidecar."
+                )
+            try:
+                return await _evaluated(client, script, keys, arguments)
+            except self._moved:
+                await self._use_cluster(client)
+            except self._again as error:
+                if _is_refusal(error) or time.monotonic() + pause > give_up:
+                    raise store_error(error, self._address.location) from error
+            except self._all as error:
+                raise store_error(error, self._address.location) from error
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _use_cluster(self, replaced: Any) -> None:
+        """Go on with a client that knows which node of a cluster has our slot."""
+        if self._client is replaced:
+            self._client = _cluster_client(self._address)
+            await replaced.aclose()
+
+
+async def _evaluated(
+    client: Any, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes]
+) -> Any:
+    from redis.exceptions import NoScriptError
+
+    try:
+        return await client.evalsha(script.digest, len(keys), *keys, *arguments)
+    except NoScriptError:
+        return await client.eval(script.source, len(keys), *keys, *arguments)
+
+
+def _client(address: RedisAddress) -> Any:
+    asynchronous: Any = import_module("redis.asyncio")
+    no_retry = import_module("redis.asyncio.retry").Retry(_no_backoff(), 0)
+    options = {**_TIMEOUTS, **address.options, "decode_responses": False}
+    try:
+        pool = asynchronous.BlockingConnectionPool(
+            max_connections=options.pop("max_connections", _CONNECTIONS),
+            timeout=PATIENCE,
+            retry=no_retry,
+            **options,
+        )
+        # Unknown options would only be told by the first connection.
+        pool.make_connection()
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"the store is {address.location!r}: redis-py does not take these options:"
+            f" {error}. Correct the part after the question mark."
+        ) from None
+    return asynchronous.Redis.from_pool(pool)
+
+
+def _cluster_client(address: RedisAddress) -> Any:
+    cluster: Any = import_module("redis.asyncio.cluster")
+    options = {**_TIMEOUTS, **address.options, "decode_responses": False}
+    options.pop("db", None)
+    kind = options.pop("connection_class", None)
+    if kind is import_module("redis.asyncio.connection").SSLConnection:
+        options["ssl"] = True
+    retry = import_module("redis.asyncio.retry").Retry
+    once: dict[str, Any] = {"retry": retry(_no_backoff(), 1)}
+    if int(import_module("redis").__version__.partition(".")[0]) < 6:
+        once = {"cluster_error_retry_attempts": 1}
+    return cluster.RedisCluster(**once, **options)
+
+
+def _no_backoff() -> Any:
+    return import_module("redis.backoff").NoBackoff()
+
+
+def _errors() -> tuple[tuple[type[Exception], ...], ...]:
+    """Errors after which a step is tried again, those of a cluster, and all."""
+    errors: Any = import_module("redis.exceptions")
+    again = (
+        errors.ConnectionError,
+        errors.TimeoutError,
+        errors.TryAgainError,
+        errors.ClusterDownError,
+        errors.SlotNotCoveredError,
+        OSError,
+    )
+    moved = (errors.MovedError, errors.AskError)
+    return again, moved, (errors.RedisError, errors.RedisClusterException, OSError)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the server answered, and would answer the same again."""
+    from redis import exceptions
+
+    return isinstance(
+        error, (exceptions.AuthenticationError, exceptions.AuthorizationError)
+    )
