@@ -21,6 +21,7 @@ from sidecar_client.local.records import (
     usage_key,
 )
 from sidecar_client.local.sources import Grant
+from sidecar_client.local.units import in_units
 
 
 def counter_of(
@@ -48,7 +49,7 @@ def record_key(feature: Feature, counter: Key[Usage]) -> Counter:
 
 
 def usage_of(feature: Feature, record: BaseModel | None, now: datetime) -> float:
-    """The usage that a counter's record stands for; 0 for none."""
+    """The usage that a counter's record stands for, in the feature's units."""
     if not isinstance(record, Usage | Aggregate):
         return 0.0
-    return metered(feature, record, now)
+    return in_units(feature, metered(feature, record, now))

@@ -15,7 +15,13 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from sidecar_client.local.catalog import CatalogIndex, Feature
+from sidecar_client.local.budgets import (
+    Spending,
+    billed_counter,
+    charge_of,
+    spending_of,
+)
+from sidecar_client.local.catalog import CatalogIndex, Charge, Feature
 from sidecar_client.local.counters import counter_of, record_key, usage_of
 from sidecar_client.local.customers import Customer, Subscription
 from sidecar_client.local.entitlements import Entitlement
@@ -38,6 +44,7 @@ Reason = Literal[
     "NO_ACTIVE_SUBSCRIPTION",
     "NO_FEATURE_ENTITLEMENT_IN_SUBSCRIPTION",
     "REQUESTED_USAGE_EXCEEDING_LIMIT",
+    "BUDGET_EXCEEDED",
     "REQUESTED_VALUES_MISMATCH",
     "FEATURE_TYPE_MISMATCH",
     "INSUFFICIENT_CREDITS",
@@ -70,13 +77,22 @@ class Standing:
     window: Window | None = None
     counter: Counter | None = None
     """Where usage is counted; None when the feature is not metered."""
+    charge: Charge | None = None
+    """What a unit costs on the subscription whose usage counts."""
+    spending: Spending | None = None
+    """What may stop the feature beside its limit; None for what costs nothing."""
     at: datetime = EARLIEST
     """The moment that is asked about."""
 
     @property
     def needs(self) -> tuple[Key[BaseModel], ...]:
         """The keys of the records that `judge` decides from."""
-        return (self.counter,) if self.counter else ()
+        if self.counter is None:
+            return ()
+        if self.spending is None:
+            return (self.counter,)
+        counters = (item.counter for item in self.spending.charged)
+        return tuple(dict.fromkeys((self.counter, *counters)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +172,7 @@ def judge(
     """The verdict, from the records that the standing needs.
 
     Without `requested_usage` some must be left; with it (0 included), it must fit.
+    It is in the units of the limit. A budget stops what the limit lets through.
     """
     reason, usage = standing.reason, 0.0
     if standing.feature and standing.counter:
@@ -164,6 +181,8 @@ def judge(
     if grant := standing.grant:
         if not _fits(grant.entitlement, usage, requested_usage):
             reason = "REQUESTED_USAGE_EXCEEDING_LIMIT"
+        elif _is_stopped(standing, records, requested_usage):
+            reason = "BUDGET_EXCEEDED"
         elif standing.values and not set(requested_values) <= set(standing.values):
             reason = "REQUESTED_VALUES_MISMATCH"
     return Verdict(standing=standing, reason=reason, usage=usage)
@@ -176,6 +195,15 @@ def counter_at(
     if standing.feature is None or standing.grant is None:
         raise ValueError("only a granted feature has a counter")
     return counter_of(standing.feature, standing.grant, subject.customer_id, moment)
+
+
+def billed_counter_at(
+    standing: Standing, subject: Subject, moment: datetime
+) -> Key[Usage] | None:
+    """The counter that the same usage is billed by, where that is another one."""
+    if standing.feature is None or standing.grant is None or standing.charge is None:
+        return None
+    return billed_counter(standing.feature, standing.grant, subject.customer_id, moment)
 
 
 def _running(customer: Customer, subject: Subject, now: datetime) -> list[Subscription]:
@@ -221,14 +249,32 @@ def _standing(
         values = united(grant.entitlement.values for grant in granting)
         return Standing(feature=feature, grant=best, others=others, values=values)
     key, window = counter_of(feature, best, customer.id, now)
+    charge, spending = None, None
+    if sub := best.subscription:
+        charge = charge_of(index, sub, feature.id)
+    if charge and sub and best.sources[0].kind != "promotion":
+        spending = spending_of(index, customer.id, sub, now)
     return Standing(
         feature=feature,
         grant=best,
         others=others,
         window=window,
         counter=record_key(feature, key),
+        charge=charge,
+        spending=spending,
         at=now,
     )
+
+
+def _is_stopped(
+    standing: Standing,
+    records: Mapping[str, BaseModel | None],
+    requested: float | None,
+) -> bool:
+    spending, feature = standing.spending, standing.feature
+    if spending is None or feature is None or spending.budget.soft_limit:
+        return False
+    return spending.exceeded(feature.id, records, requested)
 
 
 def _fits(entitlement: Entitlement, usage: float, requested: float | None) -> bool:

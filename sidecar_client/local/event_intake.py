@@ -5,14 +5,19 @@ Validation and effect of event reports live here; what a meter counts is `meters
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from sidecar_client.local.catalog import CatalogIndex, EventMeter, Feature
 from sidecar_client.local.customers import Customer
-from sidecar_client.local.evaluation import Subject, counter_at, standing
+from sidecar_client.local.evaluation import (
+    Subject,
+    billed_counter_at,
+    counter_at,
+    standing,
+)
 from sidecar_client.local.events import EventLog
 from sidecar_client.local.metering import check_dimensions
 from sidecar_client.local.meters import (
@@ -34,6 +39,7 @@ from sidecar_client.local.records import (
     usage_key,
 )
 from sidecar_client.local.refusal import Refusal, checked_id, checked_moment
+from sidecar_client.local.units import in_units
 from sidecar_client.local.wallets import spend
 from sidecar_client.local.world import Transaction, World
 from sidecar_client.protocol import sidecar_pb2 as pb
@@ -91,11 +97,15 @@ class EventIntake:
             for feature in index.meters[item.event.event_name]:
                 if feature.events and counts(feature.events, dimensions):
                     customer = customers[item.event.customer_id]
-                    key = _counter(index, customer, feature, item, transaction.now)
                     subject = _subject(item.event)
-                    sums.setdefault(key, _Sum(feature, subject)).events.append(
-                        (item.moment, dimensions)
+                    counters = _counters(
+                        index, customer, feature, item, transaction.now
                     )
+                    for key, first in counters:
+                        one = _Sum(feature, subject, first)
+                        sums.setdefault(key, one).events.append(
+                            (item.moment, dimensions)
+                        )
         await self._write(transaction, sums)
 
     async def _write(
@@ -116,9 +126,11 @@ class EventIntake:
             before = await transaction.read(key) or Aggregate()
             after = added(before, shares, transaction.now)
             transaction.write(key, after)
-            # Credits are spent at once, also for what shows later.
-            more = number(one.meter, after) - number(one.meter, before)
-            await spend(transaction, one.subject, {one.feature.id: more})
+            if one.first:
+                # Credits are spent at once, also for what shows later.
+                total = in_units(one.feature, number(one.meter, after))
+                more = total - in_units(one.feature, number(one.meter, before))
+                await spend(transaction, one.subject, {one.feature.id: more})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,8 @@ class _Happened:
 class _Sum:
     feature: Feature
     subject: Subject
+    first: bool
+    """Whether it is told in answers, and paid in credits; or for billing alone."""
     events: list[tuple[datetime, dict[str, Dimension]]] = field(
         default_factory=list[tuple[datetime, dict[str, Dimension]]]
     )
@@ -173,13 +187,13 @@ async def _new_values(
     return new
 
 
-def _counter(
+def _counters(
     index: CatalogIndex,
     customer: Customer | None,
     feature: Feature,
     item: _Happened,
     now: datetime,
-) -> Key[Aggregate]:
+) -> Iterator[tuple[Key[Aggregate], bool]]:
     """Where an event counts: as reported usage of its time would.
 
     What nothing entitles to is counted as well, without a window, so that it is there
@@ -188,11 +202,13 @@ def _counter(
     subject = _subject(item.event)
     found = standing(index, customer, subject, feature.id, now)
     if found.grant is None:
-        return aggregate_key(
-            usage_key(subject.customer_id, subject.resource_id, feature.id, None)
-        )
+        key = usage_key(subject.customer_id, subject.resource_id, feature.id, None)
+        yield aggregate_key(key), True
+        return
     counter, _ = counter_at(found, subject, item.moment)
-    return aggregate_key(counter)
+    yield aggregate_key(counter), True
+    if billed := billed_counter_at(found, subject, item.moment):
+        yield aggregate_key(billed), False
 
 
 def _subject(event: pb.Event) -> Subject:

@@ -12,7 +12,14 @@ from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
-from sidecar_client.local.evaluation import Reason, Subject, counter_at, standing
+from sidecar_client.local.catalog import Feature
+from sidecar_client.local.evaluation import (
+    Reason,
+    Subject,
+    billed_counter_at,
+    counter_at,
+    standing,
+)
 from sidecar_client.local.periods import Window
 from sidecar_client.local.records import Key, Point, Usage, customer_key
 from sidecar_client.local.refusal import (
@@ -22,6 +29,7 @@ from sidecar_client.local.refusal import (
     checked_moment,
     checked_number,
 )
+from sidecar_client.local.units import in_units
 from sidecar_client.local.wallets import spend
 from sidecar_client.local.world import Transaction, World
 from sidecar_client.protocol import sidecar_pb2 as pb
@@ -75,7 +83,9 @@ _STATUS: dict[Reason, tuple[Code, str]] = {
 class _Measurement:
     request: pb.ReportUsageRequest
     subject: Subject
+    feature: Feature
     counter: Key[Usage]
+    billed: Key[Usage] | None
     update: Literal["delta", "set"]
     value: float
     window: Window | None
@@ -139,9 +149,9 @@ async def _measurement(
     index = await transaction.index()
     customer = await transaction.read(customer_key(subject.customer_id))
     found = standing(index, customer, subject, feature_id, now, wanted="metered")
-    if found.reason is not None:
-        raise _refused(found.reason, request, where)
-    if found.feature is not None and found.feature.events is not None:
+    if found.reason is not None or found.feature is None:
+        raise _refused(found.reason or "FEATURE_NOT_FOUND", request, where)
+    if found.feature.events is not None:
         raise Refusal(
             "FAILED_PRECONDITION",
             f"{where}feature_id: {feature_id!r} is counted from the events "
@@ -151,7 +161,9 @@ async def _measurement(
     return _Measurement(
         request=request,
         subject=subject,
+        feature=found.feature,
         counter=counter,
+        billed=billed_counter_at(found, subject, moment),
         update=update,
         value=value,
         window=window,
@@ -165,8 +177,12 @@ async def _applied(transaction: Transaction, made: _Measurement) -> float:
     if total < 0 or not math.isfinite(total):
         raise _out_of_range(made, total)
     transaction.write(made.counter, _after(usage, total, transaction.now))
-    more = {made.request.feature_id: total - usage.total}
-    await spend(transaction, made.subject, more)
+    more = in_units(made.feature, total) - in_units(made.feature, usage.total)
+    await spend(transaction, made.subject, {made.feature.id: more})
+    if made.billed is not None:
+        billed = await transaction.read(made.billed) or Usage()
+        sum_ = billed.total + total - usage.total
+        transaction.write(made.billed, Usage(total=sum_, updated=transaction.now))
     return total
 
 
@@ -217,7 +233,7 @@ def _acknowledged(item: _Measurement, total: float) -> pb.ReportUsageResponse:
         customer_id=request.customer_id,
         resource_id=request.resource_id if request.HasField("resource_id") else None,
         feature_id=request.feature_id,
-        current_usage=total,
+        current_usage=in_units(item.feature, total),
     )
     if window is not None:
         response.usage_period_start.FromDatetime(window.start)

@@ -11,7 +11,12 @@ from datetime import datetime
 from sidecar_client.local.catalog import Catalog, CatalogIndex, Feature
 from sidecar_client.local.credits import granted
 from sidecar_client.local.customers import Customer
-from sidecar_client.local.evaluation import Subject, counter_at, standing
+from sidecar_client.local.evaluation import (
+    Subject,
+    billed_counter_at,
+    counter_at,
+    standing,
+)
 from sidecar_client.local.meters import starting
 from sidecar_client.local.records import (
     DEFINITIONS,
@@ -102,8 +107,11 @@ def _starting(
         subject = Subject(customer_id=customer.id, resource_id=usage.resource)
         found = standing(index, customer, subject, usage.feature, now)
         if found.grant is not None and found.feature is not None:
-            counter, _ = counter_at(found, subject, usage.at or now)
+            moment = usage.at or now
+            counter, _ = counter_at(found, subject, moment)
             yield found.feature, counter, usage.value
+            if billed := billed_counter_at(found, subject, moment):
+                yield found.feature, billed, usage.value
 
 
 def _batched(items: Sequence[Customer], size: int) -> Iterator[Sequence[Customer]]:

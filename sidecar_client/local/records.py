@@ -169,6 +169,12 @@ def usage_key(
     return Key(f"usage/{customer_id}/{resource_id or ''}/{feature_id}/{window}", Usage)
 
 
+def billed_key(counter: Key[Usage], period_start: datetime) -> Key[Usage]:
+    """Where usage is counted by billing periods, beside a counter of reset periods."""
+    scope = counter.name.partition("/")[2].rpartition("/")[0]
+    return Key(f"billed/{scope}/{period_start:%Y%m%dT%H%M%S.%f}+", Usage)
+
+
 def aggregate_key(counter: Key[Usage]) -> Key[Aggregate]:
     """Where events are aggregated, for the same counter."""
     return Key(f"aggregate/{counter.name.partition('/')[2]}", Aggregate)
@@ -202,6 +208,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "source": Catalog,
     "customer": Customer,
     "usage": Usage,
+    "billed": Usage,
     "aggregate": Aggregate,
     "seen": Seen,
     "about": About,

@@ -1,0 +1,224 @@
+"""Budgets: money spent on charges stops what limits would let through."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sidecar_client.local import LocalSidecar
+from sidecar_client.local.budgets import spending_of
+from sidecar_client.protocol import sidecar_pb2 as pb
+from tests.local.core import NOW, Core
+from tests.local.wire import Clock, ask, check
+
+STOPPED = "BUDGET_EXCEEDED"
+
+
+def core(budget: dict[str, object] | None, *, charges: Any = None, **more: Any) -> Core:
+    """A plan of calls (1 each beyond 10), seats (2.5 each) and sso."""
+    default = {"calls": {"price": 1, "included": 10}, "seats": {"price": 2.5}}
+    return Core(
+        [
+            {
+                "id": "p",
+                "entitlements": {
+                    "calls": {"limit": 10, "reset_period": "month"},
+                    "seats": {"limit": 0},
+                    "sso": True,
+                },
+                "charges": default if charges is None else charges,
+            }
+        ],
+        subscriptions=[
+            {"plan": "p", "start": "2023-11-15", "budget": budget, **more},
+        ],
+    )
+
+
+def reason(of: Core, feature: str = "calls", usage: float | None = None) -> object:
+    return of.verdict(feature, usage=usage).reason
+
+
+def test_charged_usage_goes_on_beyond_the_limit_without_a_budget() -> None:
+    world = core(None)
+    world.use("calls", 1e9)
+    assert reason(world) is None
+
+
+@pytest.mark.parametrize(
+    ("calls", "seats", "requested", "stops"),
+    [
+        pytest.param(0, 0, None, None, id="nothing spent"),
+        pytest.param(29.5, 0, None, None, id="half a unit left"),
+        pytest.param(30, 0, None, STOPPED, id="all spent on calls"),
+        pytest.param(25, 2, None, STOPPED, id="all spent, on both"),
+        pytest.param(25, 1, None, None, id="some left of both"),
+        pytest.param(10, 8, None, STOPPED, id="all spent on seats"),
+        pytest.param(9, 8, None, None, id="all spent, but this call is included"),
+        pytest.param(9, 8.4, None, STOPPED, id="more than all spent"),
+        pytest.param(20, 0, 10, None, id="the request is paid with the rest"),
+        pytest.param(20, 0, 10.5, STOPPED, id="the request costs more than the rest"),
+        pytest.param(4, 8, 6, None, id="the request costs nothing"),
+        pytest.param(4, 8, 7, STOPPED, id="a part of the request costs something"),
+        pytest.param(30, 0, 0, None, id="nothing requested, all spent"),
+        pytest.param(31, 0, 0, STOPPED, id="nothing requested, more than all spent"),
+    ],
+)
+def test_budget_stops_what_it_cannot_pay(
+    calls: float, seats: float, requested: float | None, stops: str | None
+) -> None:
+    world = core({"limit": 20})
+    world.use("calls", calls)
+    world.use("seats", seats)
+    assert reason(world, usage=requested) == stops
+
+
+def test_budget_stops_only_what_costs_something() -> None:
+    world = core({"limit": 0}, charges={"seats": {"price": 1}})
+    world.use("seats", 5)
+    assert reason(world, "seats") == STOPPED
+    assert reason(world, "sso") is None
+    assert reason(world, "calls") is None
+
+
+def test_soft_budget_stops_nothing() -> None:
+    world = core({"limit": 1, "soft_limit": True})
+    world.use("calls", 1000)
+    assert reason(world) is None
+
+
+def test_limit_is_told_before_the_budget() -> None:
+    world = core({"limit": 1}, charges={"seats": {"price": 1}})
+    world.use("seats", 5)
+    world.use("calls", 10)
+    assert reason(world, "calls") == "REQUESTED_USAGE_EXCEEDING_LIMIT"
+
+
+def test_money_is_added_up_as_people_do() -> None:
+    world = core({"limit": 0.3}, charges={"calls": {"price": 0.1}})
+    world.use("calls", 2)
+    assert reason(world, usage=1) is None
+    world.use("calls", 3)
+    assert (reason(world), reason(world, usage=0)) == (STOPPED, None)
+
+
+def test_promotion_that_wins_is_not_stopped() -> None:
+    world = core({"limit": 1})
+    (customer,) = world.catalog.customers
+    world.use("calls", 1000)
+    assert reason(world) == STOPPED
+    given = Core(
+        [plan.model_dump(exclude_unset=True) for plan in world.catalog.plans],
+        subscriptions=[
+            customer.subscriptions[0].model_dump(exclude_unset=True),
+        ],
+        promotions=[{"feature": "calls", "entitlement": {"unlimited": True}}],
+    )
+    given.use("calls", 1000)
+    assert reason(given) is None
+
+
+def test_price_is_the_plans_else_the_first_addons() -> None:
+    world = Core(
+        [
+            {
+                "id": "p",
+                "entitlements": {
+                    "calls": {"limit": 0, "reset_period": "month"},
+                    "seats": {"limit": 0},
+                },
+                "charges": {"calls": {"price": 1}},
+            }
+        ],
+        addons=[
+            {"id": "a", "charges": {"calls": {"price": 9}, "seats": {"price": 2}}},
+            {"id": "b", "charges": {"seats": {"price": 3}}},
+        ],
+        subscriptions=[
+            {"plan": "p", "budget": {"limit": 5}, "addons": [{"id": "a"}, {"id": "b"}]}
+        ],
+    )
+    world.use("calls", 1)
+    world.use("seats", 1)
+    (sub,) = world.catalog.customers[0].subscriptions
+    spending = spending_of(world.index, "c", sub, NOW)
+    assert spending is not None
+    assert spending.spent(world.records) == Decimal(3)
+
+
+CATALOG: dict[str, object] = {
+    "features": [
+        {"id": "calls", "type": "metered", "meter": "incremental"},
+        {"id": "jobs", "type": "metered", "meter": "incremental"},
+        {
+            "id": "mails",
+            "type": "metered",
+            "meter": "incremental",
+            "events": {"event": "mail"},
+        },
+        {"id": "seats", "type": "metered", "meter": "fluctuating"},
+    ],
+    "plans": [
+        {
+            "id": "p",
+            "entitlements": {
+                "calls": {"limit": 0, "reset_period": "day"},
+                "jobs": {"limit": 0},
+                "mails": {"limit": 0, "reset_period": "day"},
+                "seats": {"limit": 0},
+            },
+            "charges": {
+                name: {"price": 1} for name in ("calls", "jobs", "mails", "seats")
+            },
+        }
+    ],
+    "customers": [
+        {
+            "id": "c",
+            "subscriptions": [
+                {"plan": "p", "start": "2023-10-15", "budget": {"limit": 10}}
+            ],
+            "usage": [{"feature": "calls", "value": 1}],
+        }
+    ],
+}
+
+
+def report(sidecar: LocalSidecar, feature: str, value: float, *, total: bool) -> None:
+    """A change, or the new total."""
+    ask(
+        sidecar,
+        pb.ReportUsageRequest(
+            customer_id="c",
+            feature_id=feature,
+            value=value,
+            update_behavior=(
+                pb.USAGE_UPDATE_BEHAVIOR_SET
+                if total
+                else pb.USAGE_UPDATE_BEHAVIOR_DELTA
+            ),
+        ),
+    )
+
+
+def test_budget_counts_by_billing_period_whatever_the_reset_period_is(
+    clock: Clock,
+) -> None:
+    with LocalSidecar(CATALOG, clock=clock) as sidecar:
+        report(sidecar, "calls", 4, total=True)  # 3 more than at the start.
+        report(sidecar, "jobs", 2, total=False)
+        clock.now = datetime(2023, 12, 2, tzinfo=UTC)
+        report(sidecar, "calls", 1, total=False)
+        event = pb.Event(event_name="mail", customer_id="c", idempotency_key="1")
+        ask(sidecar, pb.ReportEventsRequest(events=[event]))
+        report(sidecar, "seats", 2, total=True)
+        # 4 calls of yesterday, 1 of today, 2 jobs, 1 mail, 2 seats.
+        assert check(sidecar, "mails", usage=0) is None
+        assert check(sidecar, "calls") == STOPPED
+        clock.now = datetime(2023, 12, 15, tzinfo=UTC)
+        # A new billing period: the jobs are paid, the seats are still held.
+        assert check(sidecar, "jobs", usage=8) is None
+        assert check(sidecar, "jobs", usage=8.5) == STOPPED
