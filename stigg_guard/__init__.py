@@ -29,6 +29,7 @@ from stigg_guard.rules import Rule
 from stigg_guard.settings import Settings
 from stigg_guard.steps import Usage
 from stigg_guard.subject import Subject
+from stigg_guard.webhooks.event import WebhookEvent
 
 __version__ = "0.1.0"
 
@@ -58,6 +59,7 @@ __all__ = [
     "StiggGuardError",
     "Subject",
     "Usage",
+    "WebhookEvent",
     "currency",
     "current_subject",
     "current_usage",

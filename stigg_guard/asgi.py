@@ -32,6 +32,7 @@ from stigg_guard.settings import Settings
 from stigg_guard.steps import RequestScope, Usage
 from stigg_guard.templates import refuse_templates
 from stigg_guard.view import CustomerResolver, ViewSpec, in_order
+from stigg_guard.webhooks.asgi import WebhookReceiver
 
 _ENDS: Final = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
 
@@ -42,6 +43,7 @@ __all__ = [
     "Scope",
     "Send",
     "StiggGuardMiddleware",
+    "WebhookReceiver",
     "decision_from",
     "entitlements_from",
     "guard_from",

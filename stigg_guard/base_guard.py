@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self
+from typing import Any, Self, TypeVar, overload
 
 from asgiref.sync import async_to_sync
 
@@ -40,6 +40,16 @@ from stigg_guard.steps import (
 )
 from stigg_guard.subject import Subject
 from stigg_guard.view import ViewSpec
+from stigg_guard.webhooks.event import WebhookEvent
+from stigg_guard.webhooks.handlers import (
+    Handling,
+    WebhookHandler,
+    checked_handler,
+    checked_types,
+)
+
+H = TypeVar("H", bound=WebhookHandler)
+R = TypeVar("R")
 
 
 class BaseGuard(FunctionDecorators):
@@ -128,11 +138,41 @@ class BaseGuard(FunctionDecorators):
         self._core.stores.begin()
 
     def forget(self, customer_id: str | None = None) -> None:
-        """Forget what is remembered of one customer, or of everybody.
+        """Forget what this process remembers of one customer, or of everybody.
 
-        Call it when a customer's plan changed and `REMEMBER` is on.
+        Call it when a customer's plan changed and no webhook tells of it.
         """
-        self._core.memory.forget(customer_id)
+        self._core.forget(customer_id)
+
+    @overload
+    def on_webhook(
+        self, handler: Callable[[WebhookEvent], R], /
+    ) -> Callable[[WebhookEvent], R]: ...
+    @overload
+    def on_webhook(self, *types: str) -> Callable[[H], H]: ...
+    def on_webhook(self, *given: Any) -> Any:
+        """Have a function told of the webhooks that this guard receives.
+
+        `@guard.on_webhook` stands for all of them, `@guard.on_webhook("customer.*",
+        "subscription.updated")` for some. It takes the `WebhookEvent`, may be async,
+        and is called after the guard has forgotten what is old. What it raises is
+        answered with an error, and the vendor sends the message again.
+        """
+        if len(given) == 1 and callable(given[0]):
+            self._core.reception.add(Handling(given[0]))
+            return given[0]
+        types = checked_types(given, "on_webhook()")
+
+        def add(handler: H) -> H:
+            checked_handler(handler, "@on_webhook(...)")
+            self._core.reception.add(Handling(handler, types))
+            return handler
+
+        return add
+
+    def _handlings(self, own: Sequence[Handling]) -> tuple[Handling, ...]:
+        """The handlers of an adapter, and those that were added to the guard."""
+        return (*own, *self._core.reception.handlings)
 
     def headers(self, scope: RequestScope) -> dict[str, str]:
         """What a response is to have, unless it says so itself.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Key: TypeAlias = tuple[Hashable, Hashable]
@@ -60,10 +60,10 @@ class Flights(Generic[T]):
             flight.under_way.release()
         return outcome
 
-    def part(self, whom: Hashable) -> None:
-        """Share no call about somebody that began before now: things have changed."""
+    def part(self, is_about: Callable[[Any], bool]) -> None:
+        """Share no call about these that began before now: things have changed."""
         for key in list(self._flights):
-            if key[0] == whom:
+            if is_about(key[0]):
                 self._flights.pop(key, None)
 
     def forget(self) -> None:
@@ -114,10 +114,10 @@ class AsyncFlights(Generic[T]):
             if self._flights.get(place) is flight:
                 self._flights.pop(place, None)
 
-    def part(self, whom: Hashable) -> None:
-        """Share no call about somebody that began before now: things have changed."""
+    def part(self, is_about: Callable[[Any], bool]) -> None:
+        """Share no call about these that began before now: things have changed."""
         for place in list(self._flights):
-            if place[1][0] == whom:
+            if is_about(place[1][0]):
                 self._flights.pop(place, None)
 
     def forget(self) -> None:

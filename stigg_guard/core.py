@@ -45,6 +45,7 @@ from stigg_guard.shadow import ShadowLog
 from stigg_guard.steps import OutcomeName
 from stigg_guard.subject import Subject
 from stigg_guard.view import OnDenied, Template
+from stigg_guard.webhooks.reception import Reception
 
 if TYPE_CHECKING:
     from stigg_guard.sidecar import SyncSidecar
@@ -105,6 +106,8 @@ class GuardCore:
         self._crowds: dict[Place, tuple[float, float]] = {}
         self._reports: dict[str, int] = {}
         self._numbers = itertools.count(1)
+        self._changed_at = 0
+        self.reception = Reception(settings, self)
         self._outage = Outage()
         _cores.add(self)
 
@@ -126,14 +129,20 @@ class GuardCore:
             self._reporter = connect.sync_sidecar(self.settings)
         return self._reporter
 
+    def reload(self, subject: Subject) -> NoAnswer | None:
+        """Have the sidecar load a subject anew, by the deliverer's connection."""
+        return self._connection().reload(subject)
+
     def close(self) -> None:
         """Deliver what waits, within a bounded time, and let go of the stores."""
         self.stores.close()
+        self.reception.close()
         self._let_go()
 
     async def aclose(self) -> None:
         """Close without holding up the event loop."""
         await self.stores.aclose()
+        await self.reception.aclose()
         self._let_go()
 
     def _let_go(self) -> None:
@@ -169,20 +178,52 @@ class GuardCore:
         """The last known entitlement of a metered feature, if it is young enough."""
         return self.memory.last_entitlement(subject, requirement.feature_id)
 
-    def keep(self, decision: Decision) -> None:
-        """Take note of a verdict: it ends an outage and may be used again."""
+    @property
+    def epoch(self) -> int:
+        """A number that changes when anything is forgotten."""
+        return self.memory.epoch
+
+    def keep(self, decision: Decision, epoch: int) -> None:
+        """Take note of a verdict: it ends an outage and may be used again.
+
+        `epoch` is that of the moment when it was asked for.
+        """
         self._outage.answered()
-        self.memory.keep(decision)
+        self.memory.keep(decision, epoch)
+        self.reception.listen()
+
+    def forget(self, customer_id: str | None) -> None:
+        """Forget all of one customer, or of everybody; nobody shares old answers."""
+        self._part(customer_id)
+        self.memory.forget(customer_id)
+
+    def expire(self) -> None:
+        """Use nothing again that is known now; it may still stand in."""
+        self._part(None)
+        self.memory.expire()
+
+    def _part(self, customer_id: str | None) -> None:
+        # Before the epoch ends: who is of the next one shares nothing from before.
+        def is_about(subject: Subject) -> bool:
+            return customer_id in (None, subject.customer_id)
+
+        for flights in self._all_flights:
+            flights.part(is_about)
+        for place in list(self._crowds):
+            if customer_id in (None, place.customer_id):
+                self._crowds.pop(place, None)
+        self._changed_at = next(self._numbers)
 
     def last_entitlements(self, subject: Subject) -> Entitlements | None:
         """All that a subject had, if that is young enough to stand in."""
         known = self.memory.last_entitlements(subject)
         return None if known is None else known.as_last_known()
 
-    def keep_entitlements(self, entitlements: Entitlements) -> None:
+    def keep_entitlements(self, entitlements: Entitlements, epoch: int) -> None:
         """Take note of what the sidecar said of all that a subject has."""
         self._outage.answered()
-        self.memory.keep_entitlements(entitlements)
+        self.memory.keep_entitlements(entitlements, epoch)
+        self.reception.listen()
 
     def unknown_entitlements(self, subject: Subject) -> Entitlements:
         """What FEATURES and the policy say of everything."""
@@ -200,8 +241,8 @@ class GuardCore:
         )
 
     def reports_of(self, subject: Subject) -> int:
-        """A number that changes when usage of the subject's customer is reported."""
-        return self._reports.get(subject.customer_id, 0)
+        """A number that changes when what the subject has may have changed."""
+        return max(self._reports.get(subject.customer_id, 0), self._changed_at)
 
     def bypasses(self) -> bool:
         """Whether the guard is switched off now; what it then lets pass is counted."""
@@ -269,7 +310,7 @@ class GuardCore:
         """Answers under way may be from before: nobody who asks now shares them."""
         subject = measurement.subject
         for flights in self._all_flights:
-            flights.part(subject)
+            flights.part(lambda whom: whom == subject)
         if len(self._reports) >= MOST_REPORTS:
             self._reports.clear()
         self._reports[subject.customer_id] = next(self._numbers)
@@ -328,6 +369,7 @@ class GuardCore:
         for flights in self._all_flights:
             flights.forget()
         self.stores.after_fork()
+        self.reception.after_fork()
         self._reporter = None
 
 

@@ -25,10 +25,11 @@ def entitlements_flow(
     """
     if ground.bypasses():
         return replace(OFF, subject=subject)
+    epoch = ground.epoch
     reply: Answers | NoAnswer = yield AskAll(subject)
     if isinstance(reply, Answers) and reply.is_verdict:
         found = Entitlements.of(subject, reply)
-        ground.keep_entitlements(found)
+        ground.keep_entitlements(found, epoch)
         return found
     if isinstance(reply, Answers):
         reply = NoAnswer(cause="the sidecar had neither data nor a fallback")

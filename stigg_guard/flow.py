@@ -382,14 +382,14 @@ def check_flow(
         if not decision.allowed and ground.is_shadow(requirement, shadow):
             decision = replace(decision, is_shadow=True)
         return decision
-    question = requirement.question
-    reply = scope.recall(subject, question)
+    question, epoch = requirement.question, ground.epoch
+    reply = scope.recall(subject, question, epoch)
     if reply is None:
         reply = yield Ask(subject, question)
         scope.answers[subject, question] = reply
     if isinstance(reply, Answer) and reply.is_verdict:
         decision = judge(subject, requirement, reply)
-        ground.keep(decision)
+        ground.keep(decision, epoch)
     else:
         decision = _without_verdict(subject, requirement, reply, ground)
     if not decision.allowed and ground.is_shadow(requirement, shadow):

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from stigg_guard import stand_in
@@ -40,6 +41,7 @@ from stigg_guard.settings import Settings
 from stigg_guard.specs import as_need, meter_spec
 from stigg_guard.steps import (
     Admission,
+    Aside,
     Ask,
     AskAll,
     Call,
@@ -49,15 +51,20 @@ from stigg_guard.steps import (
     InTransaction,
     Pause,
     Proceed,
+    Reload,
     Report,
     RequestScope,
     Step,
     Store,
     Stream,
+    Tell,
     Usage,
 )
 from stigg_guard.subject import Subject, checked_subject
 from stigg_guard.view import Delivery, ViewSpec
+from stigg_guard.webhooks.flow import webhook_flow
+from stigg_guard.webhooks.handlers import Handling
+from stigg_guard.webhooks.incoming import Incoming, WebhookAnswer
 
 if TYPE_CHECKING:
     from stigg_guard.sidecar import AsyncSidecar, SyncSidecar
@@ -192,6 +199,18 @@ class Guard(BaseGuard):
         )
         return self._tell(measurement, spec)
 
+    def receive_webhook(
+        self, request: Incoming, handlings: Sequence[Handling] = ()
+    ) -> WebhookAnswer:
+        """The answer to a request that claims to be a webhook; adapters call it.
+
+        What it tells of is forgotten and loaded anew, and then handlers are called: the
+        adapter's, and those of `on_webhook`. Raises what they raise.
+        """
+        flow = webhook_flow(request, self._handlings(handlings), self._core.reception)
+        answer: Any = self._advance(flow)
+        return answer  # type: ignore[no-any-return]
+
     def _tell(self, measurement: Measurement, spec: ViewSpec) -> Fate:
         self.start((spec,))
         fate: Any = self._advance(report_flow(measurement, spec, self._core))
@@ -310,9 +329,19 @@ class Guard(BaseGuard):
             return stored(self._store, step)
         if isinstance(step, InTransaction):
             return self._core.stores.outbox.is_in_transaction()
-        assert isinstance(step, Pause)
-        time.sleep(step.seconds)
-        return None
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return None
+        return self._perform_for_webhook(step)
+
+    def _perform_for_webhook(self, step: Step) -> object:
+        if isinstance(step, Reload):
+            return self.sidecar.reload(step.subject)
+        if isinstance(step, Tell):
+            found = step.handler(step.event)
+            return finished(found) if inspect.isawaitable(found) else found
+        assert isinstance(step, Aside)
+        return step.function()
 
     def _store(self, step: Store) -> None:
         stores = self._core.stores
@@ -426,6 +455,17 @@ class AsyncGuard(BaseGuard):
             subject, event, dimensions, timestamp, feature_id, value, delivery
         )
         return await self._tell(measurement, spec)
+
+    async def receive_webhook(
+        self, request: Incoming, handlings: Sequence[Handling] = ()
+    ) -> WebhookAnswer:
+        """The answer to a webhook, as `Guard.receive_webhook`.
+
+        Handlers that are not async are called in a thread.
+        """
+        flow = webhook_flow(request, self._handlings(handlings), self._core.reception)
+        answer: Any = await self._advance(flow)
+        return answer  # type: ignore[no-any-return]
 
     async def _tell(self, measurement: Measurement, spec: ViewSpec) -> Fate:
         await self.start((spec,))
@@ -574,9 +614,23 @@ class AsyncGuard(BaseGuard):
             return await astored(self._store, step)
         if isinstance(step, InTransaction):
             return stores.outbox.is_in_transaction()
-        assert isinstance(step, Pause)
-        await asyncio.sleep(step.seconds)
-        return None
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+            return None
+        return await self._perform_for_webhook(step)
+
+    async def _perform_for_webhook(self, step: Step) -> object:
+        if isinstance(step, Reload):
+            return await self.sidecar.reload(step.subject)
+        if isinstance(step, Tell):
+            if iscoroutinefunction(step.handler):
+                return await step.handler(step.event)
+            found = await asyncio.to_thread(step.handler, step.event)
+            return await found if inspect.isawaitable(found) else found
+        assert isinstance(step, Aside)
+        if self._core.reception.is_instant:
+            return step.function()
+        return await asyncio.to_thread(step.function)
 
     async def _start(self) -> None:
         await asyncio.to_thread(self._core.stores.start)

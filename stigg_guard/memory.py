@@ -29,6 +29,9 @@ class DecisionMemory:
     `remember_for` and `last_known_for` are seconds, 0 turns either off. Only boolean,
     numeric and enum decisions are used again; metered and credit ones may only stand
     in. Fallbacks are never kept. Reads take no lock.
+
+    `epoch` is a number that changes when anything is forgotten: what was asked in an
+    earlier one may be from before, and is not kept.
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class DecisionMemory:
         self._clock = clock
         self._customers: dict[str, dict[Key, Entry]] = {}
         self._states: dict[Subject, tuple[float, Entitlements]] = {}
+        self.epoch = 0
+        self._reused_since = float("-inf")
         self.renew_lock()
 
     def renew_lock(self) -> None:
@@ -56,7 +61,7 @@ class DecisionMemory:
         if not self._remember_for:
             return None
         entry = self._entry(subject, requirement)
-        if entry is None or not entry[1]:
+        if entry is None or not entry[1] or entry[0] <= self._reused_since:
             return None
         return entry[2] if self._clock() - entry[0] < self._remember_for else None
 
@@ -86,18 +91,22 @@ class DecisionMemory:
             return None
         return entry[1]
 
-    def keep_entitlements(self, entitlements: Entitlements) -> None:
+    def keep_entitlements(
+        self, entitlements: Entitlements, epoch: int | None = None
+    ) -> None:
         """Take note of all that a subject has; fallbacks are not taken."""
         subject = entitlements.subject
         if entitlements.is_fallback or subject is None or not self._last_known_for:
             return
         with self._lock:
+            if epoch not in (None, self.epoch):
+                return
             self._states.pop(subject, None)
             while len(self._states) >= self._max_customers:
                 del self._states[next(iter(self._states))]
             self._states[subject] = (self._clock(), entitlements)
 
-    def keep(self, decision: Decision) -> None:
+    def keep(self, decision: Decision, epoch: int | None = None) -> None:
         """Take note of a verdict; fallbacks are not taken."""
         subject = decision.subject
         if decision.is_fallback or subject is None:
@@ -108,6 +117,8 @@ class DecisionMemory:
         requirement = decision.requirement
         key = (subject.resource_id, requirement.key)
         with self._lock:
+            if epoch not in (None, self.epoch):
+                return
             entries = self._customers.get(subject.customer_id)
             if entries is None:
                 entries = self._add(subject.customer_id)
@@ -120,6 +131,7 @@ class DecisionMemory:
     def forget(self, customer_id: str | None = None) -> None:
         """Forget one customer, or everybody."""
         with self._lock:
+            self.epoch += 1
             if customer_id is None:
                 self._customers.clear()
                 self._states.clear()
@@ -128,6 +140,12 @@ class DecisionMemory:
             for subject in [*self._states]:
                 if subject.customer_id == customer_id:
                     del self._states[subject]
+
+    def expire(self) -> None:
+        """Use nothing again that is known now; it may still stand in."""
+        with self._lock:
+            self.epoch += 1
+            self._reused_since = self._clock()
 
     def __len__(self) -> int:
         return len(self._customers)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any, Final, cast
@@ -153,6 +153,31 @@ def enabled(value: Any) -> Any:
     return found
 
 
+def webhook_secret(value: Any) -> tuple[str, ...]:
+    """One secret or several; what is wrong with them is said without showing them."""
+    if value is None:
+        return ()
+    given: Any = (value,) if isinstance(value, str) else value
+    if not isinstance(given, Sequence) or not given:
+        raise ValueError("use a string, or a list of strings while it is changed.")
+    found: tuple[str, ...] = tuple(cast("Sequence[str]", given))
+    for secret in found:
+        # Servers tell other characters, and blanks at the ends, in ways of their own.
+        if not isinstance(secret, str) or not secret.strip():
+            raise ValueError("a secret is not a string, or is empty; copy it again.")
+        if not secret.isascii() or not secret.isprintable() or secret != secret.strip():
+            raise ValueError(
+                "a secret has characters that no header has: blanks at its ends,"
+                " control characters, or some beyond ASCII; copy it again."
+            )
+    return found
+
+
+def webhook_store(value: Any) -> str | None:
+    """`memory`, the URL of a Redis, or None for that of the holds."""
+    return None if value is None else metering_values.holds(value)
+
+
 def cache_control(value: Any) -> str | None:
     """The value of a response header, or None."""
     if value is None:
@@ -235,7 +260,8 @@ def from_text(key: str, written: str) -> Any:
     """The value that an environment variable stands for; what is unclear stays text."""
     reader = READERS.get(key)
     if reader in (read_rules, statuses, features, metering_values.hooks) or (
-        reader is metering_values.rate_limit_headers and written.startswith("{")
+        (reader is metering_values.rate_limit_headers and written.startswith("{"))
+        or (reader is webhook_secret and written.startswith("["))
     ):
         try:
             return json.loads(written)
@@ -296,6 +322,8 @@ READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "ON_QUEUE_FULL": one_of("wait", "drop"),
     "DRAIN_TIMEOUT": seconds,
     "REDIS_PREFIX": text,
+    "WEBHOOK_SECRET": webhook_secret,
+    "WEBHOOK_STORE": webhook_store,
     "HOOKS": metering_values.hooks,
     "RATE_LIMIT_HEADERS": metering_values.rate_limit_headers,
 }

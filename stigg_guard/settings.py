@@ -120,6 +120,10 @@ class Settings:
     """How long the end of the process waits for what is still to be sent."""
     redis_prefix: str = "stigg_guard"
     """What the keys in Redis begin with."""
+    webhook_secret: tuple[str, ...] = field(default=(), repr=False)
+    """The secret that the vendor's webhooks carry; several while it is changed."""
+    webhook_store: str | None = None
+    """Where all processes learn of webhooks: `memory`, or the URL of a Redis."""
     hooks: Mapping[str, tuple[Hook, ...]] = field(
         default_factory=dict[str, tuple[Hook, ...]]
     )

@@ -19,6 +19,7 @@ from sidecar_client import (
     GetEntitlementsRequest,
     GetEntitlementsStateV2Request,
     GetEntitlementV2Request,
+    ReloadEntitlementsRequest,
     ReportEventsRequest,
     ReportUsageBulkRequest,
     ReportUsageRequest,
@@ -124,6 +125,14 @@ class SyncSidecar:
         except (SidecarError, ValueError) as error:
             return no_answer(error)
 
+    def reload(self, subject: Subject) -> NoAnswer | None:
+        """Have the sidecar load a subject anew; None when it did, or cannot do that."""
+        try:
+            self.client.reload_entitlements(reload_request(subject))
+        except (SidecarError, ValueError) as error:
+            return None if _is_unknown(error) else no_answer(error)
+        return None
+
     def close(self) -> None:
         """Close the connection; the next call opens it again."""
         self.client.close()
@@ -178,6 +187,14 @@ class AsyncSidecar:
         except (SidecarError, ValueError) as error:
             return no_answer(error)
 
+    async def reload(self, subject: Subject) -> NoAnswer | None:
+        """Have the sidecar load a subject anew; None when it did, or cannot do that."""
+        try:
+            await self.client.reload_entitlements(reload_request(subject))
+        except (SidecarError, ValueError) as error:
+            return None if _is_unknown(error) else no_answer(error)
+        return None
+
     async def aclose(self) -> None:
         """Close the connection; the next call opens it again."""
         await self.client.aclose()
@@ -193,6 +210,11 @@ def no_answer(error: SidecarError | ValueError) -> NoAnswer:
     return NoAnswer(
         cause=str(error), refused=refused, may_have_arrived=error.may_have_arrived
     )
+
+
+def _is_unknown(error: Exception) -> bool:
+    """Whether a sidecar is too old for a call."""
+    return isinstance(error, SidecarRejected) and error.code == "UNIMPLEMENTED"
 
 
 def feature_request(subject: Subject, question: Question) -> GetEntitlementRequest:
@@ -218,6 +240,13 @@ def currency_request(subject: Subject, question: Question) -> GetEntitlementV2Re
 def state_request(subject: Subject) -> GetEntitlementsStateV2Request:
     """The question about everything, credits and denials included."""
     return GetEntitlementsStateV2Request(
+        customer_id=subject.customer_id, resource_id=subject.resource_id
+    )
+
+
+def reload_request(subject: Subject) -> ReloadEntitlementsRequest:
+    """The wish that what a sidecar knows of a subject be new."""
+    return ReloadEntitlementsRequest(
         customer_id=subject.customer_id, resource_id=subject.resource_id
     )
 

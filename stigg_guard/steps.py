@@ -97,6 +97,28 @@ class Pause:
 
 
 @dataclass(slots=True)
+class Reload:
+    """Have the sidecar load a subject's entitlements anew; None, or a `NoAnswer`."""
+
+    subject: Subject
+
+
+@dataclass(slots=True)
+class Tell:
+    """Call a handler of webhooks, which may take its time; the outcome is nothing."""
+
+    handler: Any
+    event: object
+
+
+@dataclass(slots=True)
+class Aside:
+    """Call a function of ours that may wait for a store; the outcome is its reply."""
+
+    function: Callable[[], object]
+
+
+@dataclass(slots=True)
 class Proceed:
     """Let the view run; the outcome is an `Outcome`."""
 
@@ -167,6 +189,9 @@ Step: TypeAlias = (
     | Store
     | InTransaction
     | Pause
+    | Reload
+    | Tell
+    | Aside
     | Proceed
     | Stream
 )
@@ -219,15 +244,20 @@ class Ground(Protocol):
         """The last known entitlement of a metered feature, if it is young enough."""
         ...
 
-    def keep(self, decision: Decision) -> None:
-        """Take note of a verdict."""
+    @property
+    def epoch(self) -> int:
+        """A number that changes when anything is forgotten."""
+        ...
+
+    def keep(self, decision: Decision, epoch: int) -> None:
+        """Take note of a verdict that was asked for in an epoch."""
         ...
 
     def last_entitlements(self, subject: Subject) -> Entitlements | None:
         """All that a subject had, if that is young enough to stand in."""
         ...
 
-    def keep_entitlements(self, entitlements: Entitlements) -> None:
+    def keep_entitlements(self, entitlements: Entitlements, epoch: int) -> None:
         """Take note of what the sidecar said of all that a subject has."""
         ...
 
@@ -236,7 +266,7 @@ class Ground(Protocol):
         ...
 
     def reports_of(self, subject: Subject) -> int:
-        """A number that changes when usage of the subject's customer is reported."""
+        """A number that changes when what the subject has may have changed."""
         ...
 
     def fallback(self, requirement: Requirement) -> Fallback | None:
@@ -352,6 +382,7 @@ class RequestScope:
         default_factory=dict[tuple[Subject, Question], Answer | NoAnswer]
     )
     entitlements: tuple[int, Entitlements] | None = None
+    epoch: int = 0
     core: object = None
 
     def usage(self, name: str = "") -> Usage:
@@ -385,8 +416,16 @@ class RequestScope:
             for meter in stream.meters:
                 meter.sent(chunk)
 
-    def recall(self, subject: Subject, question: Question) -> Answer | NoAnswer | None:
-        """The answer to this question, or to a granted one that asked for more."""
+    def recall(
+        self, subject: Subject, question: Question, epoch: int
+    ) -> Answer | NoAnswer | None:
+        """The answer to this question, or to a granted one that asked for more.
+
+        Those of another epoch are forgotten.
+        """
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.answers.clear()
         if not self.answers:
             return None
         known = self.answers.get((subject, question))

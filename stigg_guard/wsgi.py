@@ -20,6 +20,7 @@ from stigg_guard.settings import Settings
 from stigg_guard.steps import RequestScope, Usage
 from stigg_guard.templates import refuse_templates
 from stigg_guard.view import CustomerResolver
+from stigg_guard.webhooks.wsgi import WebhookReceiver
 from stigg_guard.wsgi_exchange import KEY, Exchange, ExcInfo, exchange_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Exchange",
     "StiggGuardMiddleware",
+    "WebhookReceiver",
     "decision_from",
     "entitlements_from",
     "guard_from",

@@ -24,6 +24,8 @@ from sidecar_client import (
     GetEntitlementsStateV2Response,
     GetEntitlementV2Request,
     GetEntitlementV2Response,
+    ReloadEntitlementsRequest,
+    ReloadEntitlementsResponse,
     ReportUsageRequest,
     ReportUsageResponse,
 )
@@ -43,6 +45,9 @@ class ScriptedSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
         self.calls: Counter[str] = Counter()
         self.requests: list[GetEntitlementRequest] = []
         self.reports: list[ReportUsageRequest] = []
+        self.reloads: list[ReloadEntitlementsRequest] = []
+        self.fresh: GetEntitlementResponse | None = None
+        """The answer from the next reload on: until then the sidecar has an old one."""
         self.on_call: Callable[[], None] = lambda: None
         self.held = {"GetEntitlement", "GetEntitlementV2", "ReportUsage"}
         self.gate = threading.Event()
@@ -82,6 +87,15 @@ class ScriptedSidecar(sidecar_pb2_grpc.SidecarServiceServicer):
         self.reports.append(request)
         self._called("ReportUsage", context)
         return ReportUsageResponse(measurement_id="1")
+
+    def ReloadEntitlements(
+        self, request: ReloadEntitlementsRequest, context: grpc.ServicerContext
+    ) -> ReloadEntitlementsResponse:
+        self.reloads.append(request)
+        self._called("ReloadEntitlements", context)
+        if self.fresh is not None:
+            self.answer = self.fresh
+        return ReloadEntitlementsResponse(entitled_entity_exists=True)
 
     def _called(self, name: str, context: grpc.ServicerContext) -> None:
         self.calls[name] += 1

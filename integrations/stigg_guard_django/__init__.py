@@ -32,6 +32,7 @@ from stigg_guard_django.views import (  # noqa: E402
     requires_feature,
 )
 from stigg_guard_django.visit import decision_from, usage_from  # noqa: E402
+from stigg_guard_django.webhooks import webhook_view  # noqa: E402
 
 __all__ = [
     "AccessDenied",
@@ -53,4 +54,5 @@ __all__ = [
     "requires_any",
     "requires_feature",
     "usage_from",
+    "webhook_view",
 ]

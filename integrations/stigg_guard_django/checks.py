@@ -25,6 +25,7 @@ from stigg_guard_django.middleware_checks import (
 from stigg_guard_django.page_checks import missing_templates
 from stigg_guard_django.placement import is_api_view
 from stigg_guard_django.routes import Route, routes, rule_reaches
+from stigg_guard_django.webhooks import missing_secret
 
 
 def register() -> None:
@@ -36,6 +37,7 @@ def register() -> None:
     checks.register(check_caching, "stigg_guard")
     checks.register(check_logins, "stigg_guard")
     checks.register(check_pages, "stigg_guard")
+    checks.register(check_webhooks, "stigg_guard")
     checks.register(check_outbox, Tags.database)
     checks.register(check_deployment, Tags.security, deploy=True)
 
@@ -137,6 +139,14 @@ def check_pages(**_: Any) -> list[CheckMessage]:
     return list(missing_templates(settings, _all_specs(_routes())))
 
 
+def check_webhooks(**_: Any) -> list[CheckMessage]:
+    """E008: webhooks without a secret."""
+    settings = _settings()
+    if settings is None:
+        return []
+    return list(missing_secret(settings, _routes()))
+
+
 def check_deployment(**_: Any) -> list[CheckMessage]:
     """W002, W004 and W005: what is right for development alone."""
     settings = _settings()
@@ -157,7 +167,7 @@ def check_outbox(
 
 _OF_WIRING: Final = (
     *(check_settings, check_wiring, check_rules, check_api, check_caching),
-    *(check_logins, check_pages),
+    *(check_logins, check_pages, check_webhooks),
 )
 
 

@@ -30,6 +30,10 @@ usage_parked: Final = Signal()
 usage_dropped: Final = Signal()
 """Usage was lost. Sent with `measurement`, `decision` and `cause`; one of the first two
 is None: what could not even be measured was only decided."""
+webhook_received: Final = Signal()
+"""Stigg told of a change. Sent with `event`, a `WebhookEvent`, and `request`, when the
+guard has forgotten what is old; the sender is `WebhookEvent`. What a receiver raises is
+answered with an error, so that the webhook comes again."""
 
 _OUTCOMES: Final[dict[OutcomeName, Signal]] = {
     "acknowledged": usage_reported,

@@ -27,6 +27,7 @@ from stigg_guard_flask.views import (  # noqa: E402
     requires_any,
     requires_feature,
 )
+from stigg_guard_flask.webhooks import webhook_blueprint  # noqa: E402
 
 __all__ = [
     "AccessDenied",
@@ -45,4 +46,5 @@ __all__ = [
     "requires_feature",
     "signals",
     "usage_from",
+    "webhook_blueprint",
 ]

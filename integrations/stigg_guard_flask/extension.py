@@ -20,7 +20,7 @@ from stigg_guard.response_start import missing
 from stigg_guard.rules import RouteName, Rule, matching
 from stigg_guard.settings import Settings
 from stigg_guard.view import CustomerResolver, ViewSpec, in_order
-from stigg_guard_flask import placement, signals, templating
+from stigg_guard_flask import placement, signals, templating, webhooks
 from stigg_guard_flask.answers import answer
 from stigg_guard_flask.blueprints import is_in_exempt_blueprint, needs_of_blueprints
 from stigg_guard_flask.bodies import measure_body
@@ -71,7 +71,9 @@ class StiggGuard:
         except TypeError as error:
             raise ConfigurationError(f"{type(self).__name__}: {error}") from error
         placement.check(app)
-        app.extensions[NAME] = guard = Guard(settings)
+        guard = Guard(settings)
+        webhooks.check(app, guard)
+        app.extensions[NAME] = guard
         _Hooks(app, guard).attach()
 
     if not TYPE_CHECKING:  # type checkers know already
@@ -125,6 +127,7 @@ class _Hooks:
         self._guard.begin()
         if not self._is_checked:
             placement.check(self._app)
+            webhooks.check(self._app, self._guard)
             self._is_checked = True
         specs = self._specs()
         if specs:

@@ -17,6 +17,7 @@ from stigg_guard.decision import Decision
 from stigg_guard.guard import Guard
 from stigg_guard.metering.happening import Happening
 from stigg_guard.steps import OutcomeName
+from stigg_guard.webhooks.event import WebhookEvent
 
 logger = logging.getLogger("stigg_guard")
 
@@ -34,6 +35,10 @@ usage_parked: Final = _signals.signal("stigg-guard-usage-parked")
 `cause`."""
 usage_dropped: Final = _signals.signal("stigg-guard-usage-dropped")
 """Usage was lost. Sent with `measurement` and `cause`."""
+webhook_received: Final = _signals.signal("stigg-guard-webhook-received")
+"""Stigg told of a change. Sent with `event`, a `WebhookEvent`, when the guard has
+forgotten what is old. What a receiver raises is answered with an error, so that the
+webhook comes again."""
 
 _OUTCOMES: Final[dict[OutcomeName, NamedSignal]] = {
     "acknowledged": usage_reported,
@@ -59,6 +64,13 @@ def tell_of_shadow(app: Flask, decision: Decision) -> None:
     _send(shadow_denied, app, decision=decision)
 
 
+def tell_of_webhook(app: Flask, event: WebhookEvent) -> None:
+    """Send the signal of a webhook; raises the first failure when all were told."""
+    failures = _send(webhook_received, app, event=event)
+    if failures:
+        raise failures[0]
+
+
 def _hook(app: Flask, signal: NamedSignal) -> Callable[[Happening], None]:
     def hook(happening: Happening) -> None:
         about = {"measurement": happening.measurement, "cause": happening.cause}
@@ -67,11 +79,14 @@ def _hook(app: Flask, signal: NamedSignal) -> Callable[[Happening], None]:
     return hook
 
 
-def _send(signal: NamedSignal, app: Flask, **about: object) -> None:
+def _send(signal: NamedSignal, app: Flask, **about: object) -> list[Exception]:
+    failures: list[Exception] = []
     if signal.is_muted:
-        return
+        return failures
     for receiver in signal.receivers_for(app):
         try:
             app.ensure_sync(receiver)(app, **about)
-        except Exception:
+        except Exception as error:
+            failures.append(error)
             logger.exception("The receiver %r of %r failed.", receiver, signal.name)
+    return failures

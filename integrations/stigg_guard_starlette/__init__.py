@@ -25,6 +25,7 @@ from stigg_guard_starlette.middleware import (  # noqa: E402
     guard_from,
     usage_from,
 )
+from stigg_guard_starlette.webhooks import webhook_route  # noqa: E402
 
 __all__ = [
     "AccessDenied",
@@ -40,4 +41,5 @@ __all__ = [
     "requires_any",
     "requires_feature",
     "usage_from",
+    "webhook_route",
 ]

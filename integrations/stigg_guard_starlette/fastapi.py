@@ -7,17 +7,21 @@ denials come into the OpenAPI document in `openapi`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from inspect import signature
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from stigg_guard.decorators import Decorators
 from stigg_guard.extras import require
+from stigg_guard.guard import AsyncGuard, Guard
 from stigg_guard.view import ViewSpec
+from stigg_guard.webhooks.handlers import WebhookHandler
 
 require("fastapi", extra="fastapi", needed_by=__name__)
 
-from stigg_guard_starlette.dependencies import (  # noqa: E402  # says what is missing
+from fastapi import APIRouter  # noqa: E402  # says what is missing
+
+from stigg_guard_starlette.dependencies import (  # noqa: E402
     Dependency,
     metering,
     requiring,
@@ -26,6 +30,7 @@ from stigg_guard_starlette.openapi import (  # noqa: E402
     GuardedRoute,
     document_denials,
 )
+from stigg_guard_starlette.webhooks import webhook_route  # noqa: E402
 
 __all__ = [
     "GuardedRoute",
@@ -34,10 +39,27 @@ __all__ = [
     "requires",
     "requires_all",
     "requires_any",
+    "webhook_router",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def webhook_router(
+    path: str = "/webhooks/stigg",
+    on_event: WebhookHandler | None = None,
+    *,
+    types: Iterable[str] = (),
+    guard: Guard | AsyncGuard | None = None,
+    name: str = "stigg_webhooks",
+) -> APIRouter:
+    """Receives Stigg's webhooks: `app.include_router(webhook_router())`.
+
+    It is as `webhook_route`, and is no part of the OpenAPI document.
+    """
+    route = webhook_route(path, on_event, types=types, guard=guard, name=name)
+    return APIRouter(routes=[route])
 
 
 class _Specs(Decorators):

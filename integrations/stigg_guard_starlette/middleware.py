@@ -28,6 +28,7 @@ from stigg_guard_starlette.handlers import answered, has_own
 from stigg_guard_starlette.mounted import candidates, guards_below
 from stigg_guard_starlette.pages import check_templates, denial_of
 from stigg_guard_starlette.placement import check_routes, specs_below
+from stigg_guard_starlette.webhooks import check_secrets
 
 if TYPE_CHECKING:
     from starlette.templating import Jinja2Templates
@@ -120,6 +121,7 @@ class StiggGuardMiddleware(asgi.StiggGuardMiddleware):
         """Raise `ConfigurationError` for a guard that guards nothing in its place."""
         routes = _routes_of(self.app)
         check_routes(routes)
+        check_secrets(routes, self.guard)
         specs = [*specs_below(routes), *(rule.spec for rule in self.rules)]
         answers = [spec.on_denied for spec in specs]
         check_templates([*answers, self.guard.settings.on_denied], self._templates)

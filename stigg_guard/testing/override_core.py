@@ -46,7 +46,7 @@ class OverrideCore(GuardCore):
         world.check_decision(self.overrides, decision)
         super().decided(decision)
 
-    def keep_entitlements(self, entitlements: Entitlements) -> None:
+    def keep_entitlements(self, entitlements: Entitlements, epoch: int) -> None:
         """Take note of a list, in which what is not overridden is noticed."""
         subject = entitlements.subject
         assert subject is not None
@@ -54,7 +54,7 @@ class OverrideCore(GuardCore):
         listed = world.Listed(self.overrides, subject, shown)
         # Frozen for its users; this is where a test takes part in it.
         object.__setattr__(entitlements, _ANSWERS, listed)
-        super().keep_entitlements(entitlements)
+        super().keep_entitlements(entitlements, epoch)
 
     def end(self) -> None:
         """Deliver what waits, as far as it can be, and forget the rest."""

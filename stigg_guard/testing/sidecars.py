@@ -40,6 +40,11 @@ class _Between:
         failures = (each.report_fails(self._settings) for each in visible(Outage))
         return next((failure for failure in failures if failure is not None), None)
 
+    @property
+    def reaches_sidecar(self) -> bool:
+        """Whether there is a real sidecar behind the overrides, if there are any."""
+        return not self._overrides or world.unknown(self._overrides) == "ask"
+
     def answer(self, subject: Subject, question: Question) -> Answer | NoAnswer | None:
         """What is answered without the sidecar; None when it is to be asked."""
         failure = self.check_failure()
@@ -122,6 +127,13 @@ class StandIn:
             reply = reply if isinstance(reply, NoAnswer) else (*taken, *reply)
         return failure or reply
 
+    def reload(self, subject: Subject) -> NoAnswer | None:
+        """Have the real sidecar load a subject anew; what is overridden is as it is."""
+        failure = self._between.report_failure()
+        if failure is not None or not self._between.reaches_sidecar:
+            return failure
+        return self._real().reload(subject)
+
 
 class AsyncStandIn:
     """In the place of an `AsyncSidecar`."""
@@ -159,3 +171,10 @@ class AsyncStandIn:
             reply = await self._real().report(others)
             reply = reply if isinstance(reply, NoAnswer) else (*taken, *reply)
         return failure or reply
+
+    async def reload(self, subject: Subject) -> NoAnswer | None:
+        """Have the real sidecar load a subject anew; what is overridden is as it is."""
+        failure = self._between.report_failure()
+        if failure is not None or not self._between.reaches_sidecar:
+            return failure
+        return await self._real().reload(subject)

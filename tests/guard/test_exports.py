@@ -32,6 +32,7 @@ def test_public_names_are_these() -> None:
         "StiggGuardError",
         "Subject",
         "Usage",
+        "WebhookEvent",
         "currency",
         "current_subject",
         "current_usage",

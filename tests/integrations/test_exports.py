@@ -35,6 +35,7 @@ SHARED = {
                 "guarded_path",
                 "guarded_re_path",
                 "is_staff",
+                "webhook_view",
             },
         ),
         (
@@ -47,6 +48,7 @@ SHARED = {
                 "guard",
                 "guard_blueprint",
                 "signals",
+                "webhook_blueprint",
             },
         ),
         (
@@ -56,6 +58,7 @@ SHARED = {
                 "entitlements_from",
                 "guard_lifespan",
                 "install_handlers",
+                "webhook_route",
             },
         ),
     ],
@@ -73,14 +76,15 @@ def test_celery_has_its_propagation() -> None:
 def test_fastapi_has_its_dependencies() -> None:
     module = import_module("stigg_guard_starlette.fastapi")
     dependencies = ["meters", "requires", "requires_all", "requires_any"]
-    assert module.__all__ == ["GuardedRoute", "document_denials", *dependencies]
+    documents = ["GuardedRoute", "document_denials"]
+    assert module.__all__ == [*documents, *dependencies, "webhook_router"]
 
 
 @pytest.mark.parametrize("module", ["stigg_guard.asgi", "stigg_guard.wsgi"])
 def test_any_application_has_a_middleware_its_guard_and_its_usage(module: str) -> None:
     names = import_module(module).__all__
     functions = {"decision_from", "guard_from", "usage_from"}
-    assert {"StiggGuardMiddleware", *functions} <= set(names)
+    assert {"StiggGuardMiddleware", "WebhookReceiver", *functions} <= set(names)
 
 
 def test_django_rest_framework_has_its_own_places() -> None:

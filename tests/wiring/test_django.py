@@ -32,6 +32,7 @@ from stigg_guard_django import (
     guarded_path,
     meters_usage,
     requires_feature,
+    webhook_view,
 )
 from tests.behaviour.routes import ANALYTICS, AT_LIMIT, DOMAIN, TEMPLATES, WITHIN
 from tests.behaviour.usage import used
@@ -396,3 +397,38 @@ def _with_users() -> tuple[str, ...]:
 def _cache(name: str) -> dict[str, Any]:
     backend = "django.core.cache.backends.locmem.LocMemCache"
     return {"default": {"BACKEND": backend, "LOCATION": name}}
+
+
+@wiring(
+    NAME,
+    '`path("webhooks/stigg/", webhook_view)`',
+    "receives webhooks; exempt from rules, CSRF protection and"
+    " `LoginRequiredMiddleware`",
+)
+def test_receiver_of_webhooks_is_nobodys_page() -> None:
+    rule = {"path": "/hooks/", "feature": DOMAIN}
+    views = {"hooks/": webhook_view}
+    csrf = "django.middleware.csrf.CsrfViewMiddleware"
+    middleware = (csrf, "stigg_guard_django.StiggGuardMiddleware")
+    with project(views, middleware=middleware, webhook_secret="s", rules=[rule]):
+        client = Client(enforce_csrf_checks=True)
+        sent = {"Stigg-Webhooks-Secret": "s"}
+        answer = client.post("/hooks/", '{"type": "x"}', "text/json", headers=sent)
+        assert answer.status_code == 200
+        assert not errors()
+
+
+@wiring(
+    NAME,
+    "`webhook_view` without `WEBHOOK_SECRET`",
+    "`stigg_guard.E008`, and every webhook fails",
+    is_right=False,
+)
+def test_receiver_of_webhooks_without_a_secret_is_told_of() -> None:
+    with project({"hooks/": webhook_view}):
+        assert errors() == ["stigg_guard.E008"]
+
+
+def errors() -> list[str | None]:
+    found = run_checks(tags=["stigg_guard"])
+    return [message.id for message in found if message.is_serious()]

@@ -13,7 +13,7 @@ from starlette.testclient import WebSocketDenialResponse
 from sidecar_client.local import LocalSidecar
 from stigg_guard import ConfigurationError, Decision
 from stigg_guard_starlette import StiggGuardMiddleware, meters_usage, requires_feature
-from stigg_guard_starlette.fastapi import meters, requires
+from stigg_guard_starlette.fastapi import meters, requires, webhook_router
 from tests.behaviour.routes import DOMAIN, TEMPLATES
 from tests.integrations.fastapi_site import (
     AS_AT_LIMIT,
@@ -361,3 +361,32 @@ async def test_server_is_told_that_the_application_may_not_start(
         await app({"type": "lifespan", "state": {}}, receive, send)
     assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
     assert "get is not guarded" in sent[0]["message"]
+
+
+@wiring(
+    NAME,
+    "`app.include_router(webhook_router())`",
+    "receives webhooks; exempt from rules, and no part of the OpenAPI document",
+)
+def test_router_of_webhooks_is_nobodys_page(sidecar: LocalSidecar) -> None:
+    rule = {"path": "/webhooks/stigg", "feature": DOMAIN}
+    app = site(sidecar, webhook_secret="s", rules=[rule])
+    app.include_router(webhook_router())
+    with TestClient(app) as client:
+        sent = {"Stigg-Webhooks-Secret": "s"}
+        answer = client.post("/webhooks/stigg", json={"type": "x"}, headers=sent)
+        assert answer.status_code == 200
+    assert not app.openapi()["paths"]
+
+
+@wiring(
+    NAME,
+    "`webhook_router()` without `webhook_secret`",
+    "refused at startup, else at the first request",
+    is_right=False,
+)
+def test_router_of_webhooks_without_a_secret_is_refused(sidecar: LocalSidecar) -> None:
+    app = site(sidecar)
+    app.include_router(webhook_router())
+    with pytest.raises(ConfigurationError, match="webhook_secret"), TestClient(app):
+        pass

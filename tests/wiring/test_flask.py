@@ -20,6 +20,7 @@ from stigg_guard_flask import (
     guard_exempt,
     guard_from,
     requires_feature,
+    webhook_blueprint,
 )
 from tests.behaviour.routes import AT_LIMIT, DOMAIN, WITHIN
 from tests.integrations.flask_apps import ask, guarded_app
@@ -479,3 +480,31 @@ def test_function_may_be_registered_with_and_without_a_guard(app: Flask) -> None
     assert ask(app, "/free", AT_LIMIT).status_code == 200
     assert ask(app, "/also-free", AT_LIMIT).status_code == 200
     assert is_guarded(app, "/held")
+
+
+@wiring(
+    "Flask",
+    "`app.register_blueprint(webhook_blueprint())`",
+    "receives webhooks; exempt from rules",
+)
+def test_blueprint_of_webhooks_is_nobodys_page() -> None:
+    app, rule = Flask("site"), {"path": "/webhooks/stigg", "feature": DOMAIN}
+    StiggGuard(app, webhook_secret="s", rules=[rule])
+    app.register_blueprint(webhook_blueprint())
+    answer = app.test_client().post(
+        "/webhooks/stigg", json={"type": "x"}, headers={"Stigg-Webhooks-Secret": "s"}
+    )
+    assert answer.status_code == 200
+
+
+@wiring(
+    "Flask",
+    "`webhook_blueprint` without `STIGG_GUARD_WEBHOOK_SECRET`",
+    "refused when it is registered, or by `init_app`",
+    is_right=False,
+)
+def test_blueprint_of_webhooks_without_a_secret_is_refused() -> None:
+    app = Flask("site")
+    StiggGuard(app)
+    with pytest.raises(ConfigurationError, match="WEBHOOK_SECRET is not set"):
+        app.register_blueprint(webhook_blueprint())

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from sidecar_client.local import LocalSidecar
 from stigg_guard import ConfigurationError
-from stigg_guard_starlette import StiggGuardMiddleware, requires_feature
+from stigg_guard_starlette import StiggGuardMiddleware, requires_feature, webhook_route
 from tests.behaviour.routes import DOMAIN
 from tests.integrations.fastapi_site import AS_AT_LIMIT, AS_WITHIN, guard_options
 from tests.wiring.rows import wiring
@@ -198,3 +198,28 @@ def test_on_what_has_routes(thing: Any) -> None:
 def test_without_the_middleware() -> None:
     with pytest.raises(ConfigurationError, match="Middleware\\(StiggGuardMiddleware"):
         statuses(Route("/", domains), middleware=[])
+
+
+@wiring(
+    NAME, "`webhook_route()` among the routes", "receives webhooks; exempt from rules"
+)
+def test_route_of_webhooks_is_nobodys_page(sidecar: LocalSidecar) -> None:
+    rule = {"path": "/webhooks/stigg", "feature": DOMAIN}
+    middleware = guard(sidecar, webhook_secret="s", rules=[rule])
+    app = Starlette(routes=[webhook_route()], middleware=[middleware])
+    with TestClient(app) as client:
+        sent = {"Stigg-Webhooks-Secret": "s"}
+        answer = client.post("/webhooks/stigg", json={"type": "x"}, headers=sent)
+        assert answer.status_code == 200
+
+
+@wiring(
+    NAME,
+    "`webhook_route()` without `webhook_secret`",
+    "refused at startup, else at the first request",
+    is_right=False,
+)
+def test_route_of_webhooks_without_a_secret_is_refused(sidecar: LocalSidecar) -> None:
+    app = Starlette(routes=[webhook_route()], middleware=[guard(sidecar)])
+    with pytest.raises(ConfigurationError, match="webhook_secret"), TestClient(app):
+        pass
