@@ -38,32 +38,31 @@ def problems(catalog: Catalog) -> Iterator[Problem]:
 
 
 def _duplicates(part: str, ids: Iterable[str]) -> Iterator[Problem]:
-    seen: set[str] = set()
-    told: set[str] = set()
+    first: dict[str, int] = {}
     for at, name in enumerate(ids):
-        if name in seen and name not in told:
-            told.add(name)
+        if first.setdefault(name, at) != at:
             yield Problem(
                 path=(part, at, "id"),
                 message=f"the id {name!r} is already taken in {part}; use another",
+                other=(part, first[name], "id"),
             )
-        seen.add(name)
 
 
 def _duplicate_versions(
     part: str, versions: Iterable[tuple[str, int]]
 ) -> Iterator[Problem]:
-    seen: set[tuple[str, int]] = set()
+    first: dict[tuple[str, int], int] = {}
     for at, (name, version) in enumerate(versions):
-        if (name, version) in seen:
-            what = f"the id {name!r}"
-            if version > 1:
-                what = f"version {version} of {name!r}"
-            yield Problem(
-                path=(part, at, "id"),
-                message=f"{what} is already taken in {part}; use another",
-            )
-        seen.add((name, version))
+        if first.setdefault((name, version), at) == at:
+            continue
+        what = f"the id {name!r}"
+        if version > 1:
+            what = f"version {version} of {name!r}"
+        yield Problem(
+            path=(part, at, "id"),
+            message=f"{what} is already taken in {part}; use another",
+            other=(part, first[name, version], "id"),
+        )
 
 
 def _plan(plan: Plan, index: CatalogIndex, path: Path) -> Iterator[Problem]:
@@ -137,17 +136,19 @@ def _metered(name: str, index: CatalogIndex, path: Path) -> Iterator[Problem]:
 
 def _shared_ids(catalog: Catalog) -> Iterator[Problem]:
     """Ids of subscriptions and grants that were given twice."""
-    seen: dict[tuple[str, str], str] = {}
+    seen: dict[tuple[str, str], tuple[str, Path]] = {}
     for at, customer in enumerate(catalog.customers):
         ids = [("subscriptions", n, s.id) for n, s in enumerate(customer.subscriptions)]
         ids += [("credits", n, grant.id) for n, grant in enumerate(customer.credits)]
         for part, number, name in ids:
             if name is None:
                 continue
-            if (part, name) in seen:
+            path = ("customers", at, part, number, "id")
+            owner, other = seen.setdefault((part, name), (customer.id, path))
+            if other != path:
                 yield Problem(
-                    path=("customers", at, part, number, "id"),
+                    path=path,
                     message=f"the id {name!r} is already taken in {part} of "
-                    f"{seen[part, name]!r}; use another",
+                    f"{owner!r}; use another",
+                    other=other,
                 )
-            seen.setdefault((part, name), customer.id)

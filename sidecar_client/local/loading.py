@@ -1,13 +1,13 @@
-"""From a file, a mapping or nothing to a checked catalog.
+"""From files, a mapping or nothing to a checked catalog.
 
-Reading YAML and saying on which line something is wrong live here; the shape of a
-catalog (`catalog`) and its rules (`checks`) do not.
+Saying on which line something is wrong lives here; finding and reading files
+(`catalog_files`), the shape of a catalog (`catalog`) and its rules (`checks`) do not.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,15 +17,23 @@ import yaml
 from pydantic import ValidationError
 
 from sidecar_client.local.catalog import Catalog
+from sidecar_client.local.catalog_files import (
+    FilePath,
+    Writings,
+    Written,
+    found_files,
+    parsed,
+    read,
+)
 from sidecar_client.local.checks import problems
 from sidecar_client.local.identified import identified
 from sidecar_client.local.problem import Path as PartPath
 from sidecar_client.local.problem import Problem
 from sidecar_client.local.shape import misshapen
-from sidecar_client.local.shown import limited, printable, shown
-from sidecar_client.local.yaml_text import CatalogError, YamlText
+from sidecar_client.local.shown import limited, printable
+from sidecar_client.local.yaml_text import CatalogError
 
-CatalogSource = Catalog | Mapping[str, object] | str | os.PathLike[str] | None
+CatalogSource = Catalog | Mapping[str, object] | FilePath | Sequence[FilePath] | None
 DEMO = "demo"
 _SHOWN = 20
 _MOST_MESSAGE = 500
@@ -38,13 +46,16 @@ class LoadedCatalog:
 
     catalog: Catalog
     origin: str
-    """The absolute path of its file, `demo`, or `memory`."""
+    """The absolute path of its file or folder, several with commas between them,
+    `demo`, or `memory`."""
 
 
 def load_catalog(source: CatalogSource = None) -> Catalog:
-    """The checked catalog of a YAML file, a mapping, or (None) the demo catalog.
+    """The checked catalog of files, a mapping, or (None) the demo catalog.
 
-    Raises `ConfigurationError` that lists every problem with file, line and cure.
+    A file is YAML or, by its name, JSON; a folder stands for all catalogs right in it,
+    and several paths for one catalog together. Raises `ConfigurationError` that lists
+    every problem with file, line and cure.
     """
     return load(source).catalog
 
@@ -52,75 +63,87 @@ def load_catalog(source: CatalogSource = None) -> Catalog:
 def load(source: CatalogSource = None) -> LoadedCatalog:
     """Like `load_catalog`, and where the catalog came from."""
     if isinstance(source, Catalog):
-        _refuse("the catalog", list(problems(source)), None)
+        whole = Writings([Written(name="the catalog", data={})])
+        _refuse(_placed(whole, problems(source)))
         return LoadedCatalog(catalog=identified(source), origin="memory")
     if isinstance(source, Mapping):
-        return LoadedCatalog(catalog=_checked(source, "the catalog"), origin="memory")
+        written = Written(name="the catalog", data=dict(source))
+        return LoadedCatalog(catalog=_checked([written]), origin="memory")
     if source is None:
         text = files("sidecar_client.local").joinpath("demo.yaml").read_text("utf-8")
-        return LoadedCatalog(catalog=_from_text(text, "demo.yaml"), origin=DEMO)
-    path = Path(source)
+        return LoadedCatalog(catalog=read_catalog(text, "demo.yaml"), origin=DEMO)
+    paths = [source] if isinstance(source, str | os.PathLike) else list(source)
+    if not paths:
+        raise CatalogError(
+            "no file is named for the catalog; give one, or leave it out"
+        )
     return LoadedCatalog(
-        catalog=_from_text(_read(path), str(path)), origin=str(path.resolve())
+        catalog=_checked([read(path) for path in found_files(paths)]),
+        origin=", ".join(str(Path(path).resolve()) for path in paths),
     )
 
 
-def _read(path: Path) -> str:
+def read_catalog(text: str, name: str) -> Catalog:
+    """The checked catalog of a text; JSON where its name ends with `.json`."""
+    return _checked([parsed(text, name)])
+
+
+def _checked(written: Sequence[Written]) -> Catalog:
+    for file in written:
+        _refuse((file, problem) for problem in file.repeated)
+    whole = Writings(written)
+    _refuse(whole.misplaced())
     try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise CatalogError(
-            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}); "
-            "save it as UTF-8"
-        ) from None
-    except OSError as error:
-        raise CatalogError(
-            f"{path}: cannot be read ({error.strerror}); give the path of a YAML file"
-        ) from None
-
-
-def _from_text(text: str, name: str) -> Catalog:
-    written = YamlText(text, name)
-    node = written.node
-    _refuse(name, list(_repeated_keys(node)), node)
-    data = written.values()
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise CatalogError(
-            f"{name}:1: is a {type(data).__name__}; "
-            "write a mapping with features, plans and customers"
-        )
-    return _checked(cast("dict[str, object]", data), name, node)
-
-
-def _checked(
-    data: Mapping[str, object], name: str, node: yaml.Node | None = None
-) -> Catalog:
-    try:
-        catalog = Catalog.model_validate(dict(data))
+        catalog = Catalog.model_validate(whole.data)
     except ValidationError as error:
-        _refuse(name, list(misshapen(error)), node)
+        _refuse(_placed(whole, misshapen(error)))
         raise
-    _refuse(name, list(problems(catalog)), node)
+    _refuse(_placed(whole, problems(catalog)))
     return identified(catalog)
 
 
-def _refuse(name: str, found: list[Problem], node: yaml.Node | None) -> None:
+def _placed(
+    whole: Writings, found: Iterable[Problem]
+) -> Iterator[tuple[Written, Problem]]:
+    """Each problem with its file, and its path there."""
+    for problem in found:
+        file, path = whole.place(problem.path)
+        message = problem.message
+        if problem.other is not None:
+            message += (
+                f" (the other is {_seen_from(file, *whole.place(problem.other))})"
+            )
+        yield file, Problem(path=path, message=message)
+
+
+def _refuse(found: Iterable[tuple[Written, Problem]]) -> None:
     """Raise one error that lists what was found, if anything was."""
-    if not found:
+    listed = list(found)
+    if not listed:
         return
-    lines = [_line(name, problem, node) for problem in found[:_SHOWN]]
-    if len(found) > _SHOWN:
-        lines.append(f"... and {len(found) - _SHOWN} more")
+    lines = [_line(file, problem) for file, problem in listed[:_SHOWN]]
+    if len(listed) > _SHOWN:
+        lines.append(f"... and {len(listed) - _SHOWN} more")
     raise CatalogError("\n".join(lines))
 
 
-def _line(name: str, problem: Problem, node: yaml.Node | None) -> str:
-    where = name if node is None else f"{name}:{_line_number(node, problem.path)}"
+def _line(file: Written, problem: Problem) -> str:
     path = _spelled(problem.path)
+    where = _file_and_line(file, problem.path)
     message = limited(problem.message, _MOST_MESSAGE)
     return printable(f"{where}: {path}: {message}" if path else f"{where}: {message}")
+
+
+def _file_and_line(file: Written, path: PartPath) -> str:
+    node = file.node
+    return file.name if node is None else f"{file.name}:{_line_number(node, path)}"
+
+
+def _seen_from(file: Written, other: Written, path: PartPath) -> str:
+    if other.node is None:
+        return _spelled(path)
+    line = _line_number(other.node, path)
+    return f"on line {line}" if other is file else f"at {other.name}:{line}"
 
 
 def _spelled(path: PartPath) -> str:
@@ -155,32 +178,3 @@ def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | No
             if key.value == str(step):
                 return key, value
     return None
-
-
-def _repeated_keys(node: yaml.Node | None) -> Iterator[Problem]:
-    """Keys written twice in one mapping: YAML would silently take the last."""
-    seen: set[int] = set()
-    waiting: list[tuple[PartPath, yaml.Node]] = [((), node)] if node else []
-    while waiting:
-        path, here = waiting.pop()
-        if id(here) in seen:
-            continue
-        seen.add(id(here))
-        if isinstance(here, yaml.SequenceNode):
-            items = cast("list[yaml.Node]", here.value)
-            waiting += [((*path, at), item) for at, item in enumerate(items)]
-        elif isinstance(here, yaml.MappingNode):
-            keys: set[str] = set()
-            for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", here.value):
-                if not isinstance(key, yaml.ScalarNode):
-                    continue  # No key of a catalog; the shape says so.
-                name = str(key.value)
-                if name in keys:
-                    line = key.start_mark.line + 1
-                    yield Problem(
-                        path=path,
-                        message=f"{shown(name)} is written twice, again on "
-                        f"line {line}; write it once",
-                    )
-                keys.add(name)
-                waiting.append(((*path, name), value))

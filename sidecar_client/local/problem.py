@@ -18,6 +18,8 @@ class Problem:
 
     path: Path
     message: str
+    other: Path | None = None
+    """Where the other one is, of two that get into each other's way."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], path: Path) -> Problem:

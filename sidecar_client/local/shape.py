@@ -20,14 +20,17 @@ _WORDS = {
     "dict_type": "a mapping",
     "finite_number": "a finite number",
     "float_type": "a number",
+    "greater_than": "a number above {gt:.0f}",
     "greater_than_equal": "{ge:.0f} or more",
     "int_type": "a whole number",
     "less_than": "less than {lt:.0f}",
+    "less_than_equal": "{le:.0f} or less",
     "literal_error": "{expected}",
     "model_type": "a mapping",
     "string_too_short": "a text that is not empty",
     "string_type": "a text",
     "string_unicode": "a text of valid Unicode characters",
+    "too_short": "a list that is not empty",
     "tuple_type": "a list",
 }
 # How pydantic marks the place of a dictionary's key, and of each form of a value.

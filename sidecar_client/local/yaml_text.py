@@ -5,6 +5,7 @@ Bounds and the errors of YAML live here; what a catalog must say does not.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -127,6 +128,41 @@ class YamlText:
             yield
         except yaml.YAMLError as error:
             raise CatalogError(_broken(error, self._text, self._name)) from None
+
+
+class JsonText:
+    """The same for a text of JSON, whose lines are those of a tree of YAML.
+
+    Its values are JSON's own: YAML would take other words for numbers.
+    """
+
+    def __init__(self, text: str, name: str) -> None:
+        self._text = text
+        self._name = name
+        self.node = self._tree()
+
+    def _tree(self) -> yaml.Node | None:
+        # Between values, where alone JSON allows it, YAML does not like a tab.
+        try:
+            loader = _Loader(self._text.replace("\t", " "))
+            with _as_yaml_errors(loader):
+                return loader.get_single_node()
+        except _Unfit as error:
+            raise CatalogError(_broken(error, self._text, self._name)) from None
+        except yaml.YAMLError:
+            return None  # Signs and long keys that YAML does not take; or no JSON.
+
+    def values(self) -> object:
+        """What the text says."""
+        try:
+            return json.loads(self._text)
+        except json.JSONDecodeError as error:
+            where = f"{self._name}:{error.lineno}:{error.colno}"
+            raise CatalogError(f"{where}: is not JSON: {error.msg}") from None
+        except (RecursionError, ValueError) as error:
+            raise CatalogError(
+                f"{self._name}: cannot be read ({error}); correct it"
+            ) from None
 
 
 @contextmanager

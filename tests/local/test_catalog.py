@@ -115,7 +115,8 @@ def test_every_problem_is_listed(tmp_path: Path) -> None:
             "id: sso",
             "id: seats",
             3,
-            "features[1].id: the id 'seats' is already taken in features; use another",
+            "features[1].id: the id 'seats' is already taken in features; use another "
+            "(the other is on line 2)",
             id="duplicate id",
         ),
         pytest.param(

@@ -1,0 +1,182 @@
+"""One or several files as the words of one catalog, and where each is written.
+
+Finding, reading and putting files together live here; what a catalog must say does not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
+
+import yaml
+
+from sidecar_client.local.problem import Path as PartPath
+from sidecar_client.local.problem import Problem
+from sidecar_client.local.shown import shown
+from sidecar_client.local.yaml_text import CatalogError, JsonText, YamlText
+
+FilePath: TypeAlias = str | os.PathLike[str]
+ENDINGS: Final = (".yaml", ".yml", ".json")
+"""What the files of a folder are called that belong to a catalog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What one file says, or a mapping."""
+
+    name: str
+    """As errors name it."""
+    data: dict[str, Any]
+    node: yaml.Node | None = None
+    """The tree of its text, which knows lines; None where there is no text."""
+    repeated: tuple[Problem, ...] = ()
+    """Keys that are written twice in one mapping."""
+
+
+def found_files(paths: Iterable[FilePath]) -> list[Path]:
+    """The files that are meant, each once: of a folder, all catalogs right in it.
+
+    Raises `CatalogError` for a folder without any.
+    """
+    found: dict[str, Path] = {}
+    for given in paths:
+        path = Path(given)
+        inside = _inside(path) if path.is_dir() else [path]
+        for file in inside:
+            found.setdefault(os.path.realpath(file), file)
+    return list(found.values())
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise _unreadable(folder, error) from None
+    files = [
+        folder / name
+        for name in names
+        if name.endswith(ENDINGS) and not name.startswith(".")
+    ]
+    if not files:
+        raise CatalogError(
+            f"{folder}: has no file that ends with {', '.join(ENDINGS)}; "
+            "put one there, or give the path of a file"
+        )
+    return files
+
+
+def read(path: Path) -> Written:
+    """What a file says. Raises `CatalogError` where that cannot be read."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CatalogError(
+            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}); "
+            "save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return parsed(text, str(path))
+
+
+def parsed(text: str, name: str) -> Written:
+    """What a text says: JSON where its name ends with `.json`, else YAML."""
+    written = JsonText(text, name) if name.endswith(".json") else YamlText(text, name)
+    node = written.node
+    # Before `values`, which puts into the tree what merges bring.
+    repeated = tuple(_repeated_keys(node))
+    data = written.values()
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise CatalogError(
+            f"{name}:1: is a {type(data).__name__}; "
+            "write a mapping with features, plans and customers"
+        )
+    return Written(
+        name=name, data=cast("dict[str, Any]", data), node=node, repeated=repeated
+    )
+
+
+class Writings:
+    """Files that are one catalog together: each of its lists goes on in the next."""
+
+    def __init__(self, files: Sequence[Written]) -> None:
+        self._files = files
+        self._begins: list[dict[str, int]] = []
+        """Where each list of each file begins in the whole."""
+        self.data: dict[str, Any] = dict(files[0].data) if len(files) == 1 else {}
+        for file in files if len(files) > 1 else ():
+            self._append(file)
+
+    def _append(self, file: Written) -> None:
+        begins: dict[str, int] = {}
+        for part, items in file.data.items():
+            whole = self.data.setdefault(part, [])
+            begins[part] = len(whole)
+            if isinstance(items, list):
+                whole += items
+        self._begins.append(begins)
+
+    def misplaced(self) -> Iterable[tuple[Written, Problem]]:
+        """What cannot be put together with other files, for it is no list."""
+        for file in self._files if len(self._files) > 1 else ():
+            for part, items in file.data.items():
+                if not isinstance(items, list):
+                    given = "empty (null)" if items is None else shown(items)
+                    message = f"is {given}; use a list"
+                    yield file, Problem(path=(part,), message=message)
+
+    def place(self, path: PartPath) -> tuple[Written, PartPath]:
+        """The file that says what is at a path of the whole, and its path there."""
+        part, *rest = path or ("",)
+        has_number = bool(rest) and isinstance(rest[0], int)
+        for file, begins in zip(
+            reversed(self._files), reversed(self._begins), strict=False
+        ):
+            begin = begins.get(str(part))
+            if begin is None:
+                continue
+            if has_number and cast("int", rest[0]) >= begin:
+                return file, (part, cast("int", rest[0]) - begin, *rest[1:])
+            if not has_number:
+                return file, path
+        return self._files[0], path
+
+
+def _unreadable(path: Path, error: OSError) -> CatalogError:
+    return CatalogError(
+        f"{path}: cannot be read ({error.strerror}); give the path of a YAML file"
+    )
+
+
+def _repeated_keys(node: yaml.Node | None) -> Iterator[Problem]:
+    """Keys written twice in one mapping: YAML would silently take the last."""
+    seen: set[int] = set()
+    waiting: list[tuple[PartPath, yaml.Node]] = [((), node)] if node else []
+    while waiting:
+        path, here = waiting.pop()
+        if id(here) in seen:
+            continue
+        seen.add(id(here))
+        if isinstance(here, yaml.SequenceNode):
+            items = cast("list[yaml.Node]", here.value)
+            waiting += [((*path, at), item) for at, item in enumerate(items)]
+        elif isinstance(here, yaml.MappingNode):
+            keys: set[str] = set()
+            for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", here.value):
+                if not isinstance(key, yaml.ScalarNode):
+                    continue  # No key of a catalog; the shape says so.
+                name = str(key.value)
+                if name in keys:
+                    line = key.start_mark.line + 1
+                    yield Problem(
+                        path=path,
+                        message=f"{shown(name)} is written twice, again on "
+                        f"line {line}; write it once",
+                    )
+                keys.add(name)
+                waiting.append(((*path, name), value))
