@@ -12,6 +12,7 @@ from sidecar_client.errors import ConfigurationError
 INSTALL = "pip install 'stigg-guard[local]'"
 _NEEDED = (
     "click",
+    "graphql",
     "grpc_health",
     "grpc_reflection",
     "prometheus_client",

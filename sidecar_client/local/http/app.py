@@ -31,9 +31,11 @@ class _Application(Starlette):
 def _routes(parts: Parts) -> list[BaseRoute]:
     # Imported here, so that each is loaded only by a sidecar that serves HTTP.
     from sidecar_client.local.http import control, health, stream
+    from sidecar_client.local.http.graphql import routes as graphql
 
     return [
         *health.routes(parts),
         *control.routes(parts),
         *stream.routes(parts),
+        *graphql.routes(parts),
     ]

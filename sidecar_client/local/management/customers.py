@@ -76,20 +76,24 @@ async def provision_customer(
     world: World, new: NewCustomer, *, if_there: str = "refuse"
 ) -> Told[Customer]:
     """A new customer. One that is there is refused, or changed with `"update"`."""
+    return await world.transact(
+        lambda transaction: provisioned(transaction, new, if_there=if_there)
+    )
+
+
+async def provisioned(
+    transaction: Transaction, new: NewCustomer, *, if_there: str = "refuse"
+) -> Told[Customer]:
+    """The same as a part of a greater change."""
     checked_id("customer", new.id)
-
-    async def work(transaction: Transaction) -> Told[Customer]:
-        if await transaction.read(customer_key(new.id)) is None:
-            return _add(transaction, new)
-        if if_there == "refuse":
-            raise Refusal(
-                "ALREADY_EXISTS",
-                f"there is a customer {new.id!r} already; update it, or use another "
-                "id.",
-            )
-        return await _replace(transaction, new)
-
-    return await world.transact(work)
+    if await transaction.read(customer_key(new.id)) is None:
+        return _add(transaction, new)
+    if if_there == "refuse":
+        raise Refusal(
+            "ALREADY_EXISTS",
+            f"there is a customer {new.id!r} already; update it, or use another id.",
+        )
+    return await _replace(transaction, new)
 
 
 async def update_customer(

@@ -86,44 +86,54 @@ async def provision_subscription(world: World, new: NewSubscription) -> Provisio
     resources where the product has several subscriptions. A resource that is not there
     is made. A paid plan waits for the end of the trial that it follows.
     """
-    made_id = new.id or f"subscription-{new.plan_id[:200]}-{uuid4().hex[:8]}"
+    made_id = new.id or new_subscription_id(new.plan_id)
+    return await world.transact(
+        lambda transaction: subscribed(world, transaction, new, made_id)
+    )
 
-    async def work(transaction: Transaction) -> Provisioned:
-        if new.id and await find_subscription(world, transaction, new.id):
-            raise Refusal(
-                "ALREADY_EXISTS",
-                f"there is a subscription {new.id!r} already; update it, or use "
-                "another id.",
-            )
-        customer, subscription = await planned(transaction, new, made_id)
-        for before in _replaced_by(await transaction.index(), customer, subscription):
-            ended = _ended(before, subscription.start, transaction.now)
-            customer = replaced(customer, ended)
-            await note_change(
-                transaction,
-                "subscription",
-                id_of(before),
-                owner=customer.id,
-                kept={"cancelReason": "UPGRADE_OR_DOWNGRADE"},
-            )
-        customer = replaced(customer, subscription)
-        transaction.write(customer_key(customer.id), customer)
-        about = note_new(
-            transaction, "subscription", made_id, owner=customer.id, kept=new.kept
-        )
-        transaction.announce(
-            "subscription.created",
-            customer_id=customer.id,
-            resource_id=subscription.resource,
-            subscription_id=made_id,
-        )
-        return Provisioned(
-            customer=customer,
-            subscription=Told(value=subscription, about=about),
-            is_scheduled=subscription.start > transaction.now,
-        )
 
-    return await world.transact(work)
+def new_subscription_id(plan_id: str) -> str:
+    """An id for a subscription to a plan that was given none."""
+    return f"subscription-{plan_id[:200]}-{uuid4().hex[:8]}"
+
+
+async def subscribed(
+    world: World, transaction: Transaction, new: NewSubscription, made_id: str
+) -> Provisioned:
+    """The same as a part of a greater change, with the id that is to be given."""
+    if new.id and await find_subscription(world, transaction, new.id):
+        raise Refusal(
+            "ALREADY_EXISTS",
+            f"there is a subscription {new.id!r} already; update it, or use "
+            "another id.",
+        )
+    customer, subscription = await planned(transaction, new, made_id)
+    for before in _replaced_by(await transaction.index(), customer, subscription):
+        ended = _ended(before, subscription.start, transaction.now)
+        customer = replaced(customer, ended)
+        await note_change(
+            transaction,
+            "subscription",
+            id_of(before),
+            owner=customer.id,
+            kept={"cancelReason": "UPGRADE_OR_DOWNGRADE"},
+        )
+    customer = replaced(customer, subscription)
+    transaction.write(customer_key(customer.id), customer)
+    about = note_new(
+        transaction, "subscription", made_id, owner=customer.id, kept=new.kept
+    )
+    transaction.announce(
+        "subscription.created",
+        customer_id=customer.id,
+        resource_id=subscription.resource,
+        subscription_id=made_id,
+    )
+    return Provisioned(
+        customer=customer,
+        subscription=Told(value=subscription, about=about),
+        is_scheduled=subscription.start > transaction.now,
+    )
 
 
 async def planned(

@@ -1,0 +1,136 @@
+"""`POST /graphql`: a document in, data and errors out, as GraphQL over HTTP has it.
+
+Limits and errors of requests live here; what the fields do is in `operations`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    OperationType,
+    execute,  # pyright: ignore[reportUnknownVariableType] (its annotations are open)
+    get_operation_ast,
+    parse,
+    validate,
+)
+from graphql.language import DocumentNode
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from sidecar_client.local.http.answers import model_of
+from sidecar_client.local.http.graphql.operations import Operations
+from sidecar_client.local.http.graphql.schema import schema
+from sidecar_client.local.http.parts import Parts
+from sidecar_client.local.refusal import Refusal
+from sidecar_client.local.shown import limited, printable
+
+logger = logging.getLogger("sidecar_client.local")
+MOST_TOKENS = 10_000
+MOST_FIELDS = 50
+"""How many fields of `Query` or `Mutation` one document may ask for."""
+_MOST_ERRORS = 20
+_MOST_MESSAGE = 1000
+
+
+class Posted(BaseModel):
+    """A document, and what goes with it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operationName: str | None = None
+
+
+def routes(parts: Parts) -> list[BaseRoute]:
+    """The one place that GraphQL is posted to."""
+    fields = Operations(parts.world, parts.service).fields()
+
+    async def post(request: Request) -> Response:
+        posted = await model_of(request, Posted)
+        try:
+            document = _document(posted)
+        except _Unfit as unfit:
+            return JSONResponse({"errors": unfit.errors}, 400)
+        result = execute(
+            schema(),
+            document,
+            root_value=fields,
+            variable_values=posted.variables,
+            operation_name=posted.operationName,
+        )
+        if not isinstance(result, ExecutionResult):
+            result = await result
+        return _answer(result)
+
+    return [Route("/graphql", post, methods=["POST"])]
+
+
+class _Unfit(Exception):
+    """A document that is not carried out."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__(f"{len(errors)} errors")
+        self.errors = [_told(error) for error in errors[:_MOST_ERRORS]]
+
+
+def _document(posted: Posted) -> DocumentNode:
+    try:
+        document = parse(posted.query, max_tokens=MOST_TOKENS)
+    except GraphQLError as error:
+        raise _Unfit([error]) from None
+    except RecursionError:
+        raise _Unfit([GraphQLError("The document is nested too deeply.")]) from None
+    if errors := validate(schema(), document, max_errors=_MOST_ERRORS):
+        raise _Unfit(errors)
+    operation = get_operation_ast(document, posted.operationName)
+    if operation is None:
+        raise _Unfit(
+            [
+                GraphQLError(
+                    "The document has no operation to carry out; name one of them "
+                    "with operationName."
+                )
+            ]
+        )
+    if operation.operation is OperationType.SUBSCRIPTION:
+        raise _Unfit([GraphQLError("Subscriptions are not served here.")])
+    if len(operation.selection_set.selections) > MOST_FIELDS:
+        raise _Unfit(
+            [
+                GraphQLError(
+                    f"The operation asks for {len(operation.selection_set.selections)} "
+                    f"fields; ask for at most {MOST_FIELDS} at a time."
+                )
+            ]
+        )
+    return document
+
+
+def _answer(result: ExecutionResult) -> Response:
+    body: dict[str, object] = {"data": result.data}
+    if result.errors:
+        body["errors"] = [_told(error) for error in result.errors[:_MOST_ERRORS]]
+    return JSONResponse(body)
+
+
+def _told(error: GraphQLError) -> dict[str, object]:
+    """An error with a code; what went wrong inside is for the log alone."""
+    told: dict[str, object] = {**error.formatted}
+    cause = error.original_error
+    code, message = "GRAPHQL_VALIDATION_FAILED", error.message
+    if isinstance(cause, Refusal):
+        code = cause.code
+    elif cause is not None and not isinstance(cause, GraphQLError):
+        logger.error("GraphQL failed", exc_info=cause)
+        code = "INTERNAL"
+        message = "This failed inside the local sidecar; its log says why."
+    told["message"] = limited(printable(message), _MOST_MESSAGE)
+    told["extensions"] = {"code": code}
+    return told
