@@ -46,8 +46,6 @@ from sidecar_client.protocol import sidecar_pb2 as pb
 
 MOST_EVENTS = 1000
 MOST_EVENT_BYTES = 1_000_000
-FURTHEST = timedelta(days=366)
-"""How far in the future an event may happen."""
 
 
 class EventIntake:
@@ -243,11 +241,4 @@ def _moment(event: pb.Event, now: datetime, where: str) -> datetime:
     check_dimensions(event.dimensions, f"{where}.dimensions")
     if not event.HasField("timestamp"):
         return now
-    moment = checked_moment(f"{where}.timestamp", event.timestamp)
-    if moment > now + FURTHEST:
-        raise Refusal(
-            "INVALID_ARGUMENT",
-            f"{where}.timestamp is {moment.isoformat()}, more than "
-            f"{FURTHEST.days} days in the future; send an event when it has happened.",
-        )
-    return moment
+    return checked_moment(f"{where}.timestamp", event.timestamp)

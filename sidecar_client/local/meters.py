@@ -13,6 +13,14 @@ from sidecar_client.local.catalog import Condition, EventMeter, Feature
 from sidecar_client.local.records import Aggregate, Share, Usage
 
 Dimension = str | float | bool
+_STEPS = (
+    (timedelta(days=40 * 365), timedelta(days=365)),
+    (timedelta(days=366), timedelta(days=10)),
+    (timedelta(days=1), timedelta(hours=1)),
+    (timedelta(minutes=20), timedelta(minutes=1)),
+    (timedelta(0), timedelta(seconds=1)),
+)
+"""How roughly something shows that is more than this ahead."""
 Dimensions = Mapping[str, Dimension]
 
 
@@ -61,17 +69,14 @@ def visible_at(moment: datetime, now: datetime, delay: timedelta) -> datetime:
     """When an event that happened at `moment` and came `now` shows in checks.
 
     After the delay, and not before it happened. The further off that is, the more
-    roughly, and rather later than sooner: to the second, the minute, the hour.
+    roughly, and rather later than sooner: to the second, the minute, the hour, so that
+    what waits is bounded whatever the times are.
     """
     visible = max(now + delay, moment)
     ahead = visible - now
     if ahead <= timedelta(0):
         return now
-    step = timedelta(seconds=1)
-    if ahead > timedelta(days=1):
-        step = timedelta(hours=1)
-    elif ahead > timedelta(minutes=20):
-        step = timedelta(minutes=1)
+    step = next(step for least, step in _STEPS if ahead > least)
     # Counted from the epoch, so that all events of one step share it.
     epoch = datetime(1970, 1, 1, tzinfo=moment.tzinfo)
     return epoch + -((epoch - visible) // step) * step
