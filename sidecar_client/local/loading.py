@@ -30,7 +30,7 @@ from sidecar_client.local.identified import identified
 from sidecar_client.local.problem import Path as PartPath
 from sidecar_client.local.problem import Problem
 from sidecar_client.local.shape import misshapen
-from sidecar_client.local.shown import limited, printable
+from sidecar_client.local.shown import limited, visible
 from sidecar_client.local.yaml_text import CatalogError
 
 CatalogSource = Catalog | Mapping[str, object] | FilePath | Sequence[FilePath] | None
@@ -131,7 +131,7 @@ def _line(file: Written, problem: Problem) -> str:
     path = _spelled(problem.path)
     where = _file_and_line(file, problem.path)
     message = limited(problem.message, _MOST_MESSAGE)
-    return printable(f"{where}: {path}: {message}" if path else f"{where}: {message}")
+    return visible(f"{where}: {path}: {message}" if path else f"{where}: {message}")
 
 
 def _file_and_line(file: Written, path: PartPath) -> str:

@@ -45,7 +45,8 @@ def misshapen(error: ValidationError) -> Iterator[Problem]:
     for item in error.errors(include_url=False):
         path, kind = item["loc"], item["type"]
         context: Mapping[str, object] = item.get("ctx", {})
-        last = str(path[-1]) if path else ""
+        # A key that is none may read like a mark.
+        last = str(path[-1]) if path and kind != "extra_forbidden" else ""
         if last.startswith(_RULE):
             # It can be a time as well, and is told once, with that form's problem.
             rules = f"{context['expected']} or "

@@ -45,3 +45,15 @@ def limited(text: str, most: int) -> str:
 def printable(text: str) -> str:
     """The text, with what no terminal or file could take written as escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def visible(text: str) -> str:
+    """The text on one line, with what a terminal would obey written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter
+        if letter.isprintable()
+        else letter.encode("unicode_escape", "backslashreplace").decode()
+        for letter in text
+    )

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 import yaml
 
 from sidecar_client.errors import ConfigurationError
-from sidecar_client.local.shown import limited, printable, shown
+from sidecar_client.local.shown import limited, shown, visible
 
 MOST_VALUES = 250_000
 """How many values a file may have, each counted as often as aliases repeat it."""
@@ -199,7 +199,7 @@ def _broken(error: yaml.YAMLError, text: str, name: str) -> str:
             "which YAML does not allow; remove it"
         )
     mark = getattr(error, "problem_mark", None)
-    problem = printable(getattr(error, "problem", None) or str(error))
+    problem = visible(getattr(error, "problem", None) or str(error))
     problem = limited(problem, _MOST_MESSAGE)
     where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
     if isinstance(error, _Unfit):
