@@ -9,6 +9,8 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
+from math import nan
+from struct import Struct
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 from urllib.parse import quote
 
@@ -33,7 +35,7 @@ from stigg_guard.metering.holds.base import (
     by_customer,
 )
 
-Argument: TypeAlias = str | float
+Argument: TypeAlias = str | float | bytes
 Refusal: TypeAlias = Literal["used", "held", "fenced"]
 
 
@@ -45,6 +47,9 @@ _TIMES: Final = {
     "STORED_FOR": STORED_FOR,
     "ORPHANED_FOR": ORPHANED_FOR,
 }
+
+
+_DOUBLES: Final = {count: Struct(f"<{count}d") for count in (3, 4)}
 
 
 class Call(NamedTuple):
@@ -109,8 +114,9 @@ def _take_call(wants: Iterable[Want], lease: float, prefix: str) -> Call:
     keys, arguments = list[str](), list[Argument]()
     for want in wants:
         keys += keys_of(want.place, prefix)
-        numbers = (want.units, want.limit, want.usage, want.period)
-        arguments += (want.key, _parted(*numbers, want.update, int(want.is_fresh)))
+        numbers = _numbers(want.units, want.limit, want.usage, want.period)
+        fresh = b"1" if want.is_fresh else b"0"
+        arguments += (want.key, numbers + fresh + want.update.encode())
     return _named("take", keys, lease, *arguments)
 
 
@@ -120,16 +126,17 @@ def _call(op: _OfOnePlace, prefix: str) -> Call:
         case Peek():
             return _named("peek", keys)
         case Settle():
-            used = (op.units, op.young_for, op.total)
-            return _named("settle", keys, op.key, _parted(*used, op.update, op.period))
+            used = _numbers(op.units, op.young_for, op.total, op.period)
+            return _named("settle", keys, op.key, used + op.update.encode())
         case GiveBack():
             return _named("give_back", keys, *op.keys)
         case Renew():
             flat = [part for pair in op.units for part in pair]
             return _named("renew", keys, op.lease, _or_nothing(op.period), *flat)
         case Keep():
-            kept = (op.units, op.mode, op.lease, op.period, int(op.only_if_lost))
-            return _named("keep", keys, op.key, _parted(*kept))
+            kept = _numbers(op.units, op.lease, op.period)
+            only = b"1" if op.only_if_lost else b"0"
+            return _named("keep", keys, op.key, kept + only + op.mode.encode())
         case Fence():
             return _named("fence", keys, op.token, op.lease)
         case Lift():
@@ -185,8 +192,9 @@ def _standing(reply: bytes | str) -> Standing:
     )
 
 
-def _parted(*parts: Argument | None) -> str:
-    return "|".join(["" if part is None else str(part) for part in parts])
+def _numbers(*numbers: float | None) -> bytes:
+    doubles = _DOUBLES[len(numbers)]
+    return doubles.pack(*[nan if one is None else one for one in numbers])
 
 
 def _or_nothing(number: float | None) -> Argument:
