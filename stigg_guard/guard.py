@@ -320,7 +320,7 @@ class Guard(BaseGuard):
             found = step.function(step.request, **step.named)
             return finished(found) if inspect.isawaitable(found) else found
         if isinstance(step, Hold):
-            return self._core.stores.perform(step.op)
+            return self._core.stores.perform(step.op, waits=step.waits)
         if isinstance(step, Report):
             if self._core.stores.is_behind(step.measurement):
                 return BEHIND
@@ -603,7 +603,7 @@ class AsyncGuard(BaseGuard):
         if isinstance(step, Hold):
             if stores.is_instant:
                 return stores.perform(step.op)
-            return await stores.aperform(step.op)
+            return await stores.aperform(step.op, waits=step.waits)
         if isinstance(step, Report):
             if step.measurement.update == "set" and await asyncio.to_thread(
                 stores.is_behind, step.measurement

@@ -67,10 +67,12 @@ class Report:
 class Hold:
     """Carry out a step of the hold store; the outcome is its reply.
 
-    `HoldsUnavailable` is an outcome here, not an error.
+    `HoldsUnavailable` is an outcome here, not an error. Without `waits` nobody waits
+    for the step where that takes a while, and the outcome says nothing.
     """
 
     op: Op
+    waits: bool = True
 
 
 @dataclass(slots=True)

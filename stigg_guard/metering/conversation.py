@@ -397,8 +397,25 @@ def _settled(
     ground.reported(measurement)
     if item.place is not None:
         period = None if item.want is None else item.want.period
+        waits = not _is_as_held(item, measurement)
         item.is_held = False
-        yield Hold(settlement(measurement, reply, item.place, ground.terms, period))
+        ended = settlement(measurement, reply, item.place, ground.terms, period)
+        yield Hold(ended, waits=waits)
+
+
+def _is_as_held(item: Promise, measurement: Measurement) -> bool:
+    """Whether just what was held was used.
+
+    Then the hold's end changes nothing of what is counted, and nobody need wait for it:
+    until it is carried out, the hold itself stands for the units. Fewer would be
+    missing to whoever comes next, and more would not be counted yet.
+    """
+    return (
+        item.is_held
+        and item.want is not None
+        and item.want.units == measurement.value
+        and measurement.update == "delta"
+    )
 
 
 def settlement(

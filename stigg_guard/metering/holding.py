@@ -22,6 +22,7 @@ from stigg_guard.metering.holds.base import (
     Taken,
 )
 from stigg_guard.metering.holds.memory import AsyncMemoryHolds, MemoryHolds
+from stigg_guard.metering.holds.settling import Settling
 from stigg_guard.metering.siblings import siblings
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _logger = logging.getLogger("stigg_guard")
 
 MEMORY: Final = "memory"
 _LOOKS: Final = 16
+_LONGEST_FLUSH: Final = 5.0
+"""Seconds; a store that is gone is found out in about one, and asked no more."""
 
 
 class Holding:
@@ -51,6 +54,7 @@ class Holding:
         self._holds: Holds | None = None
         self._async_holds: AsyncHolds | None = None
         self._renewals: Renewals | None = None
+        self._settling = Settling(self.perform)
         self._takes = 0
         self._looks_left = _LOOKS if self.is_instant else 0
 
@@ -90,8 +94,13 @@ class Holding:
             self._renewals = Renewals(holds, lease=self._settings.holds_lease)
             self._async_holds, self._holds = async_holds, holds
 
-    def perform(self, op: Op) -> object:
-        """A step of the holds, from a thread; an outage is a value."""
+    def perform(self, op: Op, *, waits: bool = True) -> object:
+        """A step of the holds, from a thread; an outage is a value.
+
+        Without `waits` a step that would take a while is handed to another thread.
+        """
+        if not waits and not self.is_instant and self._settling.add(op):
+            return None
         try:
             reply = self.holds.perform(op)
         except HoldsUnavailable as error:
@@ -118,13 +127,15 @@ class Holding:
                 others + 1,
             )
 
-    async def aperform(self, op: Op) -> object:
+    async def aperform(self, op: Op, *, waits: bool = True) -> object:
         """A step of the holds, from an event loop; an outage is a value.
 
         What ends a hold is carried out even when the caller is cancelled.
         """
         if self.is_instant:
             return self.perform(op)
+        if not waits and self._settling.add(op):
+            return None
         if isinstance(op, Take):
             return await self._aperform(op)
         return await asyncio.shield(asyncio.ensure_future(self._aperform(op)))
@@ -156,7 +167,8 @@ class Holding:
                 pass
 
     def close_holds(self) -> None:
-        """Let go of threads and connections."""
+        """Carry out what nobody waited for; let go of threads and connections."""
+        self._settling.close(_LONGEST_FLUSH)
         if self._renewals is not None:
             self._renewals.close()
         if self._holds is not None:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from stigg_guard.metering.holds.base import HoldsUnavailable, Op
@@ -17,6 +18,7 @@ from stigg_guard.metering.holds.redis_address import RedisAddress
 from stigg_guard.metering.holds.redis_clients import TIMEOUTS, Client, check, client
 from stigg_guard.metering.holds.redis_errors import unavailable
 from stigg_guard.metering.holds.redis_form import Call, conversation, script
+from stigg_guard.metering.holds.redis_lines import RedisLines
 from stigg_guard.metering.holds.talk import Talk
 
 MOST_AT_ONCE: Final = 32
@@ -81,7 +83,7 @@ class RedisHolds:
     def forget(self) -> None:
         """Begin anew in a child, without closing what its parent uses."""
         self._lock = threading.Lock()
-        self._client: Client | None = None
+        self._connected: _Connected | None = None
 
     def perform(self, op: Op) -> object:
         """Carry one step out; one round trip, or one for each customer of a `Take`."""
@@ -98,26 +100,50 @@ class RedisHolds:
     def close(self) -> None:
         """Close this process's connections; the next step opens them again."""
         with self._lock:
-            opened, self._client = self._client, None
+            opened, self._connected = self._connected, None
         if opened is not None:
             opened.close()
 
     def _run(self, call: Call) -> Any:
-        commands = self._connected().commands
-        count, sent = len(call.keys), (*call.keys, *call.arguments)
+        execute = (self._connected or self._connect()).execute
+        sent = (len(call.keys), *call.keys, *call.arguments)
         try:
-            return commands.evalsha(self._script.sha, count, *sent)
+            return execute("EVALSHA", self._script.sha, *sent)
         except self._script.is_unknown:
-            return commands.eval(self._script.text, count, *sent)
+            return execute("EVAL", self._script.text, *sent)
 
-    def _connected(self) -> Client:
-        opened = self._client
-        if opened is not None:
-            return opened
+    def _connect(self) -> _Connected:
         with self._lock:
-            if self._client is None:
-                self._client = client(self._script.address)
-            return self._client
+            if self._connected is None:
+                self._connected = _Connected.to(self._script.address)
+            return self._connected
+
+
+class _Connected(NamedTuple):
+    """What one process has: a client, and how a command is carried out."""
+
+    client: Client
+    lines: RedisLines | None
+
+    @classmethod
+    def to(cls, address: RedisAddress) -> _Connected:
+        made = client(address)
+        if address.kind != "server" or "max_connections" in address.options:
+            # Where to, or how many connections: that is its client's to decide.
+            return cls(made, None)
+        return cls(made, RedisLines(made.commands.connection_pool))
+
+    @property
+    def execute(self) -> Callable[..., Any]:
+        if self.lines is not None:
+            return self.lines.execute
+        execute: Callable[..., Any] = self.client.commands.execute_command
+        return execute
+
+    def close(self) -> None:
+        if self.lines is not None:
+            self.lines.close()
+        self.client.close()
 
 
 class _OfLoop(NamedTuple):
