@@ -44,7 +44,7 @@ FULL: Final = Size(
     seconds=0.5,
     web_rounds=6,
     in_process_rounds=25,
-    metering_rounds=8,
+    metering_rounds=200,
     outbox=outbox.FULL,
 )
 QUICK: Final = Size(
@@ -52,7 +52,7 @@ QUICK: Final = Size(
     seconds=0.15,
     web_rounds=1,
     in_process_rounds=9,
-    metering_rounds=2,
+    metering_rounds=20,
     outbox=outbox.QUICK,
     is_quick=True,
 )
@@ -123,9 +123,7 @@ def _guarding(size: Size, progress: Progress) -> tuple[str, ...]:
 
 
 def _metering(size: Size, progress: Progress) -> tuple[str, ...]:
-    found, crowded = metering.measure(
-        rounds=size.metering_rounds, seconds=size.seconds, progress=progress
-    )
+    found, crowded = metering.measure(rounds=size.metering_rounds, progress=progress)
     figures = outbox.measure(size.outbox, progress)
     return (
         METERING_METHOD,

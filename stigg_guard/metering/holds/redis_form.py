@@ -85,6 +85,9 @@ def conversation(op: Op, prefix: str) -> Generator[Call, Any, object]:
 
 
 def _take(op: Take, prefix: str) -> Generator[Call, Any, Taken]:
+    if len(op.wants) == 1:
+        reply = yield _take_call(op.wants, op.lease, prefix)
+        return _taken(reply, op.wants)
     taken, held = Taken(), list[Want]()
     try:
         for wants in by_customer(op.wants).values():

@@ -6,9 +6,13 @@ and what waits how long is said in `redis_clients`; what errors mean, in `redis`
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 Argument: TypeAlias = str | bytes | float
+
+_ALIKE: Final = 6
+"""Arguments that commands begin with and most share: script, place and step."""
 
 
 class RedisLines:
@@ -67,11 +71,18 @@ class RedisLines:
 
 def packed(command: tuple[Argument, ...]) -> bytes:
     """A command as Redis reads it."""
-    parts = [b"*%d\r\n" % len(command)]
-    for argument in command:
-        if isinstance(argument, str):
-            argument = argument.encode()
-        elif not isinstance(argument, bytes):
-            argument = repr(argument).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(argument), argument))
-    return b"".join(parts)
+    rest = [_packed(argument) for argument in command[_ALIKE:]]
+    return b"".join((b"*%d\r\n" % len(command), _start(command[:_ALIKE]), *rest))
+
+
+@lru_cache(maxsize=4096)
+def _start(arguments: tuple[Argument, ...]) -> bytes:
+    return b"".join([_packed(argument) for argument in arguments])
+
+
+def _packed(argument: Argument) -> bytes:
+    if isinstance(argument, str):
+        argument = argument.encode()
+    elif not isinstance(argument, bytes):
+        argument = repr(argument).encode()
+    return b"$%d\r\n%b\r\n" % (len(argument), argument)

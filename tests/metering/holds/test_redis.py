@@ -155,6 +155,36 @@ def test_a_script_that_the_server_lost_is_loaded_again(
     assert store.standing().held == 2
 
 
+def test_a_connection_that_the_server_ended_is_made_anew(
+    store: Store, server: RedisServer
+) -> None:
+    store.take(want())
+    command(server.port, "CLIENT", "KILL", "TYPE", "normal")
+
+    assert store.take(want()).granted
+    assert store.standing().held == 2
+
+
+def test_a_thread_uses_one_connection_again_and_again(
+    store: Store, server: RedisServer
+) -> None:
+    before = command(server.port, "INFO", "STATS")["total_connections_received"]
+    for _ in range(5):
+        store.take(want(limit=100))
+    after = command(server.port, "INFO", "STATS")["total_connections_received"]
+
+    # That of the second question is among them.
+    assert after - before == 2
+
+
+def test_a_bound_of_connections_is_kept(server: RedisServer) -> None:
+    with driven(RedisHolds(f"{server.url}?max_connections=1")) as opened:
+        for _ in range(3):
+            assert opened.take(want()).granted
+        assert b"id=" in (clients := command(server.port, "CLIENT", "LIST"))
+        assert clients.count(b"cmd=evalsha") + clients.count(b"cmd=eval ") == 1
+
+
 def test_a_unix_socket_is_as_good(server: RedisServer) -> None:
     with driven(RedisHolds(server.unix_url)) as opened:
         assert opened.take(want(units=6)).granted
