@@ -26,6 +26,8 @@ class CreditVerdict:
 
     reason: Reason | None
     standing: CreditStanding | None = None
+    is_fallback: bool = False
+    """Whether it is no verdict at all, but what is answered in place of one."""
 
     @property
     def has_access(self) -> bool:

@@ -37,6 +37,7 @@ from sidecar_client.local.sources import Grant
 from sidecar_client.local.values import EARLIEST, FeatureType
 
 Reason = Literal[
+    "UNKNOWN",
     "CUSTOMER_IS_ARCHIVED",
     "CUSTOMER_NOT_FOUND",
     "CUSTOMER_RESOURCE_NOT_FOUND",
@@ -102,11 +103,15 @@ class Verdict:
     standing: Standing
     reason: Reason | None
     usage: float
+    is_fallback: bool = False
+    """Whether it is no verdict at all, but what is answered in place of one."""
+    let_through: bool = False
+    """Whether a fallback grants it, whatever the reason is."""
 
     @property
     def has_access(self) -> bool:
         """True when nothing stands against it."""
-        return self.reason is None
+        return self.reason is None or self.let_through
 
 
 def subject_reason(customer: Customer | None, subject: Subject) -> Reason | None:

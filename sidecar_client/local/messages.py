@@ -113,6 +113,7 @@ def response(verdict: Verdict) -> pb.GetEntitlementResponse:
     """The answer to a check of a feature of any type."""
     return pb.GetEntitlementResponse(
         has_access=verdict.has_access,
+        is_fallback=verdict.is_fallback,
         access_denied_reason=reason_name(verdict.reason),
         **_one_of(verdict),
     )
@@ -122,6 +123,7 @@ def entitlement_v2(verdict: Verdict) -> pb.EntitlementV2:
     """The answer of the second version, alone or in a list."""
     return pb.EntitlementV2(
         has_access=verdict.has_access,
+        is_fallback=verdict.is_fallback,
         access_denied_reason=reason_name(verdict.reason),
         **_one_of(verdict),
     )
@@ -131,6 +133,7 @@ def credit_v2(verdict: CreditVerdict) -> pb.EntitlementV2:
     """The answer about a currency of credits, alone or in a list."""
     return pb.EntitlementV2(
         has_access=verdict.has_access,
+        is_fallback=verdict.is_fallback,
         access_denied_reason=reason_name(verdict.reason),
         credit=_credit(verdict.standing) if verdict.standing else None,
     )

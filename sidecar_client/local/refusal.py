@@ -20,6 +20,7 @@ Code = Literal[
     "ALREADY_EXISTS",
     "FAILED_PRECONDITION",
     "OUT_OF_RANGE",
+    "UNAVAILABLE",
     "UNIMPLEMENTED",
 ]
 

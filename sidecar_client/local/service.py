@@ -5,49 +5,64 @@ What a request must look like lives here; who is entitled to what does not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from types import MappingProxyType
+from typing import TypeVar
 
 from google.protobuf.empty_pb2 import Empty
 
 from sidecar_client.local import messages
-from sidecar_client.local.credit_desk import CreditDesk
-from sidecar_client.local.evaluation import (
-    Reason,
-    Standing,
-    Subject,
-    Verdict,
-    judge,
-    standing,
-    standings,
-    subject_reason,
-)
+from sidecar_client.local.checking import Checks, State
+from sidecar_client.local.credit_desk import CreditVerdict
+from sidecar_client.local.evaluation import Verdict
 from sidecar_client.local.event_intake import EventIntake
 from sidecar_client.local.events import EventLog
+from sidecar_client.local.fallback_verdicts import fallback_credit, fallback_verdict
+from sidecar_client.local.fallbacks import Fallbacks
 from sidecar_client.local.metering import Reporter
-from sidecar_client.local.records import customer_key
-from sidecar_client.local.refusal import Refusal, checked_id, checked_number
+from sidecar_client.local.questions import FeatureRequest, asked, subject_of
+from sidecar_client.local.refusal import Refusal, checked_id
+from sidecar_client.local.stores.base import StoreError
 from sidecar_client.local.values import FeatureType
 from sidecar_client.local.world import World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
+logger = logging.getLogger("sidecar_client.local")
+
+_Answer = TypeVar("_Answer")
+_NO_FALLBACKS: Fallbacks = MappingProxyType({})
+
 
 class SidecarService:
-    """Answers every method from a world."""
+    """Answers every method from a world.
+
+    Where the store does not answer, fallbacks do: the one of the request, else the one
+    in `fallbacks`. `offline`, nothing but fallbacks is answered, and nothing is kept.
+    """
 
     def __init__(
-        self, world: World, *, events: EventLog, events_delay: timedelta = timedelta(0)
+        self,
+        world: World,
+        *,
+        events: EventLog,
+        events_delay: timedelta = timedelta(0),
+        fallbacks: Fallbacks = _NO_FALLBACKS,
+        offline: bool = False,
     ) -> None:
-        self._world = world
-        self._credits = CreditDesk(world)
+        self._checks = Checks(world)
         self._reporter = Reporter(world)
         self._intake = EventIntake(world, events=events, delay=events_delay)
+        self._fallbacks = fallbacks
+        self._offline = offline
+        self._is_out = False
 
     async def get_entitlement(
         self, request: pb.GetEntitlementRequest
     ) -> pb.GetEntitlementResponse:
         """A feature of any type."""
-        return messages.response(await self._check(request, request.options))
+        return messages.response(await self._check(request))
 
     async def get_entitlement_v2(
         self, request: pb.GetEntitlementV2Request
@@ -59,11 +74,9 @@ class SidecarService:
                 "feature_id and currency_id: set one of them, not both and not none.",
             )
         if request.HasField("currency_id"):
-            currency_id = checked_id("currency", request.currency_id)
-            usage, _ = _asked(request.options)
-            credit = await self._credits.check(_subject(request), currency_id, usage)
+            credit = await self._currency(request)
             return pb.GetEntitlementV2Response(entitlement=messages.credit_v2(credit))
-        verdict = await self._check(request, request.options)
+        verdict = await self._check(request)
         return pb.GetEntitlementV2Response(entitlement=messages.entitlement_v2(verdict))
 
     async def get_boolean_entitlement(
@@ -73,6 +86,7 @@ class SidecarService:
         verdict = await self._check(request, wanted="boolean")
         return pb.GetBooleanEntitlementResponse(
             has_access=verdict.has_access,
+            is_fallback=verdict.is_fallback,
             access_denied_reason=messages.reason_name(verdict.reason),
             entitlement=messages.boolean(verdict),
         )
@@ -84,6 +98,7 @@ class SidecarService:
         verdict = await self._check(request, wanted="numeric")
         return pb.GetNumericEntitlementResponse(
             has_access=verdict.has_access,
+            is_fallback=verdict.is_fallback,
             access_denied_reason=messages.reason_name(verdict.reason),
             entitlement=messages.numeric(verdict),
         )
@@ -92,9 +107,10 @@ class SidecarService:
         self, request: pb.GetMeteredEntitlementRequest
     ) -> pb.GetMeteredEntitlementResponse:
         """A metered feature; the answer repeats the requested usage, 0 if absent."""
-        verdict = await self._check(request, request.options, wanted="metered")
+        verdict = await self._check(request, wanted="metered")
         return pb.GetMeteredEntitlementResponse(
             has_access=verdict.has_access,
+            is_fallback=verdict.is_fallback,
             access_denied_reason=messages.reason_name(verdict.reason),
             requested_usage=request.options.requested_usage,
             entitlement=messages.metered(verdict),
@@ -104,9 +120,10 @@ class SidecarService:
         self, request: pb.GetEnumEntitlementRequest
     ) -> pb.GetEnumEntitlementResponse:
         """An enum feature; the answer repeats the requested values."""
-        verdict = await self._check(request, request.options, wanted="enum")
+        verdict = await self._check(request, wanted="enum")
         return pb.GetEnumEntitlementResponse(
             has_access=verdict.has_access,
+            is_fallback=verdict.is_fallback,
             access_denied_reason=messages.reason_name(verdict.reason),
             requested_values=request.options.requested_values,
             entitlement=messages.enum(verdict),
@@ -116,133 +133,142 @@ class SidecarService:
         self, request: pb.GetEntitlementsRequest
     ) -> pb.GetEntitlementsResponse:
         """What the subject is entitled to, whatever is used of it."""
-        reason, found = await self._standings(request)
-        verdicts = await self._judged([item for item in found if item.grant])
+        subject = subject_of(request)
+        state = await self._computed(lambda: self._checks.granted(subject))
+        if state is None:
+            state = self._fallback_state()
         return pb.GetEntitlementsResponse(
-            entitlements=[messages.entitlement(verdict) for verdict in verdicts],
-            access_denied_reason=messages.reason_name(reason),
+            entitlements=[
+                messages.entitlement(verdict)
+                for verdict in state.features
+                if verdict.standing.grant
+                and (verdict.has_access or not verdict.is_fallback)
+            ],
+            access_denied_reason=messages.reason_name(state.reason),
         )
 
     async def get_entitlements_state_v2(
         self, request: pb.GetEntitlementsStateV2Request
     ) -> pb.GetEntitlementsStateV2Response:
-        """What the subscriptions say about each feature, denials included."""
-        reason, found = await self._standings(request)
-        subject = _subject(request)
-        verdicts = await self._credits.paid(await self._judged(found), subject)
-        wallets = await self._credits.all(subject)
+        """What is said about each feature, denials included, and all credits."""
+        subject = subject_of(request)
+        state = await self._computed(lambda: self._checks.state(subject))
+        if state is None:
+            state = self._fallback_state()
         return pb.GetEntitlementsStateV2Response(
             entitlements=[
-                *(messages.entitlement_v2(verdict) for verdict in verdicts),
-                *(messages.credit_v2(credit) for credit in wallets),
+                *(messages.entitlement_v2(verdict) for verdict in state.features),
+                *(messages.credit_v2(credit) for credit in state.credits),
             ],
-            access_denied_reason=messages.reason_name(reason),
+            access_denied_reason=messages.reason_name(state.reason),
         )
 
     async def reload_entitlements(
         self, request: pb.ReloadEntitlementsRequest
     ) -> pb.ReloadEntitlementsResponse:
         """Whether the customer and resource exist; nothing is cached here."""
-        subject = _subject(request)
-        customer = await self._world.read(customer_key(subject.customer_id))
-        reason = subject_reason(customer, subject)
-        exists = reason in (None, "CUSTOMER_IS_ARCHIVED")
+        subject = subject_of(request)
+        if self._offline:
+            return pb.ReloadEntitlementsResponse()
+        exists = await _done(self._checks.exists(subject))
         return pb.ReloadEntitlementsResponse(entitled_entity_exists=exists)
 
     async def report_usage(
         self, request: pb.ReportUsageRequest
     ) -> pb.ReportUsageResponse:
         """Calculated usage; the next check sees it."""
-        return (await self._reporter.report([request]))[0]
+        if self._offline:
+            return _unreported(request)
+        return (await _done(self._reporter.report([request])))[0]
 
     async def report_usage_bulk(
         self, request: pb.ReportUsageBulkRequest
     ) -> pb.ReportUsageBulkResponse:
         """Several measurements, all or none."""
-        return pb.ReportUsageBulkResponse(
-            usages=await self._reporter.report_bulk(request.usages)
-        )
+        if self._offline:
+            usages = [_unreported(usage) for usage in request.usages]
+        else:
+            usages = await _done(self._reporter.report_bulk(request.usages))
+        return pb.ReportUsageBulkResponse(usages=usages)
 
     async def report_events(self, request: pb.ReportEventsRequest) -> Empty:
         """Raw events, all or none."""
-        await self._intake.take(request.events)
+        if not self._offline:
+            await _done(self._intake.take(request.events))
         return Empty()
 
     async def _check(
-        self,
-        request: _FeatureRequest,
-        options: _Options | None = None,
-        *,
-        wanted: FeatureType | None = None,
+        self, request: FeatureRequest, *, wanted: FeatureType | None = None
     ) -> Verdict:
-        subject = _subject(request)
+        subject = subject_of(request)
         feature_id = checked_id("feature", request.feature_id)
-        usage, values = _asked(options)
-        index, customer = await self._world.index_and_customer(subject.customer_id)
-        found = standing(
-            index, customer, subject, feature_id, self._world.clock(), wanted=wanted
+        question = asked(request)
+        verdict = await self._computed(
+            lambda: self._checks.feature(
+                subject,
+                feature_id,
+                usage=question.usage,
+                values=question.values,
+                wanted=wanted,
+            )
         )
-        records = await self._world.read_named(found.needs) if found.needs else {}
-        verdict = judge(found, records, requested_usage=usage, requested_values=values)
-        if not index.has_credit_rates:
+        if verdict is not None and verdict.reason != "FEATURE_TYPE_MISMATCH":
             return verdict
-        return (await self._credits.paid([verdict], subject, usage))[0]
+        return fallback_verdict(
+            feature_id,
+            question.fallback or self._fallbacks.get(feature_id),
+            wanted=wanted,
+            reason="UNKNOWN" if verdict is None else "FEATURE_TYPE_MISMATCH",
+        )
 
-    async def _standings(
-        self, request: pb.GetEntitlementsRequest | pb.GetEntitlementsStateV2Request
-    ) -> tuple[Reason | None, list[Standing]]:
-        subject = _subject(request)
-        index, customer = await self._world.index_and_customer(subject.customer_id)
-        return standings(index, customer, subject, self._world.clock())
+    async def _currency(self, request: pb.GetEntitlementV2Request) -> CreditVerdict:
+        subject = subject_of(request)
+        currency_id = checked_id("currency", request.currency_id)
+        question = asked(request)
+        credit = await self._computed(
+            lambda: self._checks.currency(subject, currency_id, question.usage)
+        )
+        return credit or fallback_credit(question.fallback)
 
-    async def _judged(self, found: Sequence[Standing]) -> list[Verdict]:
-        needs = dict.fromkeys(key for item in found for key in item.needs)
-        records = await self._world.read_named(tuple(needs))
-        return [judge(item, records) for item in found]
+    async def _computed(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer | None:
+        """The answer; None offline, and when the store does not answer."""
+        if self._offline:
+            return None
+        try:
+            answer = await ask()
+        except StoreError as error:
+            if not self._is_out:
+                logger.warning("fallbacks answer, for the store does not: %s", error)
+            self._is_out = True
+            return None
+        if self._is_out:
+            self._is_out = False
+            logger.info("the store answers again")
+        return answer
+
+    def _fallback_state(self) -> State:
+        """All fallbacks, where a list cannot be computed."""
+        return State(
+            reason=None if self._fallbacks else "UNKNOWN",
+            features=[
+                fallback_verdict(name, fallback)
+                for name, fallback in self._fallbacks.items()
+            ],
+        )
 
 
-_FeatureRequest = (
-    pb.GetEntitlementRequest
-    | pb.GetEntitlementV2Request
-    | pb.GetBooleanEntitlementRequest
-    | pb.GetNumericEntitlementRequest
-    | pb.GetMeteredEntitlementRequest
-    | pb.GetEnumEntitlementRequest
-)
-_SubjectRequest = (
-    _FeatureRequest
-    | pb.GetEntitlementsRequest
-    | pb.GetEntitlementsStateV2Request
-    | pb.ReloadEntitlementsRequest
-)
-_Options = (
-    pb.GetEntitlementOptions | pb.MeteredEntitlementOptions | pb.EnumEntitlementOptions
-)
+async def _done(work: Awaitable[_Answer]) -> _Answer:
+    """What the work comes to; refused when the store does not answer."""
+    try:
+        return await work
+    except StoreError as error:
+        raise Refusal("UNAVAILABLE", str(error)) from error
 
 
-def _subject(request: _SubjectRequest) -> Subject:
-    return Subject(
-        customer_id=checked_id("customer", request.customer_id),
-        resource_id=(
-            checked_id("resource", request.resource_id)
-            if request.HasField("resource_id")
-            else None
-        ),
+def _unreported(request: pb.ReportUsageRequest) -> pb.ReportUsageResponse:
+    """What is answered when nothing is counted: whose usage of what it was."""
+    return pb.ReportUsageResponse(
+        customer_id=request.customer_id,
+        resource_id=request.resource_id if request.HasField("resource_id") else None,
+        feature_id=request.feature_id,
     )
-
-
-def _asked(options: _Options | None) -> tuple[float | None, Sequence[str]]:
-    """The requested usage (None if absent) and values."""
-    if options is None:
-        return None, ()
-    if isinstance(options, pb.EnumEntitlementOptions):
-        return None, options.requested_values
-    values = (
-        options.requested_values
-        if isinstance(options, pb.GetEntitlementOptions)
-        else ()
-    )
-    if not options.HasField("requested_usage"):
-        return None, values
-    usage = checked_number("requested_usage", options.requested_usage, least=0)
-    return usage, values

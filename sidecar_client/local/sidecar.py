@@ -15,6 +15,7 @@ from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.about import About
 from sidecar_client.local.clock import MovableClock
 from sidecar_client.local.events import EventLog
+from sidecar_client.local.fallbacks import FallbackSource, load_fallbacks
 from sidecar_client.local.faults import Fault, FaultBlock, Faults, Refuse
 from sidecar_client.local.feed import Feed
 from sidecar_client.local.http.options import HttpOptions
@@ -53,6 +54,9 @@ class LocalSidecar:
     the time, aware of its zone; by default it is the system's. Raw events show in
     checks `events_delay` seconds after they were reported.
 
+    `fallbacks`, as in `ENTITLEMENTS_FALLBACK`, answer checks when the store does not;
+    `offline` nothing else answers, and what is reported is not counted.
+
     With an `http_port` (0: a free one) it serves HTTP as well, on loopback unless
     `http_host` says otherwise, which needs a `token` that callers have to show.
     """
@@ -65,6 +69,8 @@ class LocalSidecar:
         port: int = 0,
         clock: Callable[[], datetime] | None = None,
         events_delay: float = 0.0,
+        fallbacks: FallbackSource = None,
+        offline: bool = False,
         http_port: int | None = None,
         http_host: str = "127.0.0.1",
         token: str | None = None,
@@ -96,8 +102,13 @@ class LocalSidecar:
         """What it serves, for tests that look inside."""
         self.world.listeners.append(self._watch.announced)
         self.service = SidecarService(
-            self.world, events=self._events, events_delay=_delay(events_delay)
+            self.world,
+            events=self._events,
+            events_delay=_delay(events_delay),
+            fallbacks=load_fallbacks(fallbacks),
+            offline=offline,
         )
+        self._offline = offline
         self._server: SidecarServer | None = None
         self._http: HttpSide | None = None
         self._thread: LoopThread | None = None
@@ -157,8 +168,9 @@ class LocalSidecar:
         server = SidecarServer(
             self.service, calls=self.calls, faults=self.faults, watch=self._watch
         )
-        await self.world.store.open()
-        await populate(self.world, self.catalog)
+        if not self._offline:
+            await self.world.store.open()
+            await populate(self.world, self.catalog)
         self.port = await server.start(self.host, self.port)
         self._server = server
         try:
