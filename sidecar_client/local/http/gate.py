@@ -10,7 +10,7 @@ from time import perf_counter
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,6 +50,8 @@ class Gate:
         try:
             app = self._met(Request(scope)) or self._app
             await app(scope, _Bounded(receive, self._most_body), answer)
+        except ClientDisconnect:
+            pass  # There is nobody to answer, and nothing failed here.
         except Exception:
             name = f"{scope['method']} {_path(scope)}"
             logger.exception("%s failed", name)

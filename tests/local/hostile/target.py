@@ -22,7 +22,8 @@ from sidecar_client.methods import GET_ENTITLEMENT
 from sidecar_client.protocol import sidecar_pb2 as pb
 
 MEGABYTE = 1024 * 1024
-_COMMAND = (sys.executable, "-m", "stigg_guard.cli", "sidecar", "run", "--port", "0")
+_COMMAND = (sys.executable, "-m", "stigg_guard.cli", "sidecar", "run")
+_PORTS = ("--port", "0", "--http-port", "0")
 
 
 class Target:
@@ -30,19 +31,20 @@ class Target:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self._log = folder / "sidecar.log"
+        self._seen = 0
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [*_COMMAND, *arguments],
+                [*_COMMAND, *_PORTS, *arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         assert self._process.stdout is not None
-        said = self._process.stdout.readline()
-        found = re.search(r"127\.0\.0\.1:(\d+)", said)
-        assert found, f"it said {said!r}, and {self.log!r}"
-        self.port = int(found[1])
+        said = self._process.stdout.readline() + self._process.stdout.readline()
+        found = re.findall(r"127\.0\.0\.1:(\d+)", said)
+        assert len(found) == 2, f"it said {said!r}, and {self.log!r}"
+        self.port, self.http_port = map(int, found)
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{self.port}", [("grpc.max_send_message_length", -1)]
         )
@@ -51,6 +53,12 @@ class Target:
     def log(self) -> str:
         """What it logged so far."""
         return self._log.read_text()
+
+    def _newly_logged(self) -> str:
+        """What it logged since this was asked last, so that each test has its own."""
+        logged = self.log
+        new, self._seen = logged[self._seen :], len(logged)
+        return new
 
     @property
     def megabytes(self) -> float:
@@ -79,8 +87,9 @@ class Target:
         )
         answer = self._send(GET_ENTITLEMENT.path, question.SerializeToString())
         assert pb.GetEntitlementResponse.FromString(answer).has_access
-        assert "Traceback" not in self.log, self.log
-        assert " ERROR " not in self.log, self.log
+        logged = self._newly_logged()
+        assert "Traceback" not in logged, logged
+        assert " ERROR " not in logged, logged
 
     def __enter__(self) -> Self:
         return self
