@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import Literal
 from uuid import uuid4
 
@@ -98,9 +99,15 @@ class Reporter:
         self._world = world
 
     async def report(
-        self, requests: Sequence[pb.ReportUsageRequest]
+        self,
+        requests: Sequence[pb.ReportUsageRequest],
+        *,
+        keys: Sequence[str | None] = (),
     ) -> list[pb.ReportUsageResponse]:
-        """Apply all measurements, or refuse and apply none."""
+        """Apply all measurements, or refuse and apply none.
+
+        Of the measurements with the same key, only the first ever is applied.
+        """
         many = len(requests) > 1
 
         async def apply(transaction: Transaction) -> list[pb.ReportUsageResponse]:
@@ -108,14 +115,21 @@ class Reporter:
             for at, request in enumerate(requests):
                 where = f"usages[{at}]." if many else ""
                 made = await _measurement(transaction, request, where=where)
-                total = await _applied(transaction, made)
+                key = keys[at] if keys else None
+                if key is None or (await transaction.mark([_mark(key)]))[0]:
+                    total = await _applied(transaction, made)
+                else:
+                    total = await _total(transaction, made)
                 answers.append(_acknowledged(made, total))
             return answers
 
         return await self._world.transact(apply)
 
     async def report_bulk(
-        self, requests: Sequence[pb.ReportUsageRequest]
+        self,
+        requests: Sequence[pb.ReportUsageRequest],
+        *,
+        keys: Sequence[str | None] = (),
     ) -> list[pb.ReportUsageResponse]:
         """Like `report`, for 1 to 100 measurements."""
         if not 1 <= len(requests) <= MOST_USAGES:
@@ -124,7 +138,7 @@ class Reporter:
                 f"usages has {len(requests)} measurements; "
                 f"send 1 to {MOST_USAGES} at a time.",
             )
-        return await self.report(requests)
+        return await self.report(requests, keys=keys)
 
 
 async def _measurement(
@@ -184,6 +198,17 @@ async def _applied(transaction: Transaction, made: _Measurement) -> float:
         sum_ = billed.total + total - usage.total
         transaction.write(made.billed, Usage(total=sum_, updated=transaction.now))
     return total
+
+
+async def _total(transaction: Transaction, made: _Measurement) -> float:
+    """The counter's total, left as it is."""
+    usage = await transaction.read(made.counter)
+    return usage.total if usage else 0.0
+
+
+def _mark(key: str) -> str:
+    """The mark of an idempotency key; short, whatever the key is."""
+    return f"measurement/{blake2b(key.encode(), digest_size=16).hexdigest()}"
 
 
 def _after(usage: Usage, total: float, now: datetime) -> Usage:

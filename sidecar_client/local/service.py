@@ -6,7 +6,7 @@ What a request must look like lives here; who is entitled to what does not.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TypeVar
@@ -182,13 +182,13 @@ class SidecarService:
         return (await _done(self._reporter.report([request])))[0]
 
     async def report_usage_bulk(
-        self, request: pb.ReportUsageBulkRequest
+        self, request: pb.ReportUsageBulkRequest, *, keys: Sequence[str | None] = ()
     ) -> pb.ReportUsageBulkResponse:
-        """Several measurements, all or none."""
+        """Several measurements, all or none; with the same key, the first alone."""
         if self._offline:
             usages = [_unreported(usage) for usage in request.usages]
         else:
-            usages = await _done(self._reporter.report_bulk(request.usages))
+            usages = await _done(self._reporter.report_bulk(request.usages, keys=keys))
         return pb.ReportUsageBulkResponse(usages=usages)
 
     async def report_events(self, request: pb.ReportEventsRequest) -> Empty:

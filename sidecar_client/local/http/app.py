@@ -32,10 +32,12 @@ def _routes(parts: Parts) -> list[BaseRoute]:
     # Imported here, so that each is loaded only by a sidecar that serves HTTP.
     from sidecar_client.local.http import control, health, stream
     from sidecar_client.local.http.graphql import routes as graphql
+    from sidecar_client.local.http.rest import routes as rest
 
     return [
         *health.routes(parts),
         *control.routes(parts),
         *stream.routes(parts),
         *graphql.routes(parts),
+        *rest.routes(parts),
     ]

@@ -5,8 +5,9 @@ What they subscribe to or are granted does not live here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 
 from sidecar_client.local.customers import Customer
@@ -57,19 +58,21 @@ async def list_customers(
     *,
     name: str | None = None,
     email: str | None = None,
+    created: Callable[[datetime], bool] | None = None,
 ) -> Page[Told[Customer]]:
-    """Customers by id, with a name or an email when one is given."""
+    """Customers by id: those of a name, an email, or made at times that fit."""
 
-    async def wanted() -> AsyncIterator[tuple[str, Customer]]:
+    async def wanted() -> AsyncIterator[tuple[str, Told[Customer]]]:
         after = _PREFIX + start_of(turn)
         async for key, entry in records_of(world, _PREFIX, after=after):
             customer = cast("Customer", entry.record)
             if name in (None, customer.name) and email in (None, customer.email):
-                yield key.removeprefix(_PREFIX), customer
+                found = await _told(world, customer)
+                if created is None or created(found.about.created):
+                    yield key.removeprefix(_PREFIX), found
 
     page = await page_of(wanted(), turn)
-    everyone = await told(world, "customer", dict(page.items))
-    return page.mapped(lambda _: everyone)
+    return page.mapped(lambda items: [item for _, item in items])
 
 
 async def provision_customer(

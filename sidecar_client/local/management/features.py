@@ -5,8 +5,9 @@ What plans say of them lives in `package_entitlements`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from sidecar_client.local.catalog import EventMeter, Feature, UnitTransformation
@@ -47,12 +48,10 @@ class NewFeature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedFeatures:
-    """Which features to list; None for whatever it is."""
+    """Which features to list; None for every one."""
 
-    id: str | None = None
-    types: Collection[FeatureType] | None = None
-    meters: Collection[str | None] | None = None
-    statuses: Collection[str] | None = None
+    fits: Callable[[Feature], bool] | None = None
+    created: Callable[[datetime], bool] | None = None
 
 
 async def get_feature(world: World, feature_id: str) -> Told[Feature]:
@@ -65,15 +64,19 @@ async def list_features(
     world: World, turn: Turn, wanted: WantedFeatures
 ) -> Page[Told[Feature]]:
     """Features by id."""
-    index = await world.index()
-    fitting = [
-        (name, feature)
-        for name, feature in sorted(index.features.items())
-        if _fits(feature, wanted)
+    named = sorted((await world.index()).features.items())
+    fitting = {
+        name: feature
+        for name, feature in named
+        if wanted.fits is None or wanted.fits(feature)
+    }
+    everything = [
+        (item.value.id, item)
+        for item in await told(world, "feature", fitting)
+        if wanted.created is None or wanted.created(item.about.created)
     ]
-    page = await page_of(fitting, turn)
-    features = await told(world, "feature", dict(page.items))
-    return page.mapped(lambda _: features)
+    page = await page_of(everything, turn)
+    return page.mapped(lambda items: [item for _, item in items])
 
 
 async def create_feature(world: World, new: NewFeature) -> Told[Feature]:
@@ -156,12 +159,3 @@ async def _write(transaction: Transaction, feature: Feature) -> None:
     definitions = await definitions_of(transaction)
     features = put(definitions.features, feature)
     define(transaction, definitions.model_copy(update={"features": features}))
-
-
-def _fits(feature: Feature, wanted: WantedFeatures) -> bool:
-    return (
-        wanted.id in (None, feature.id)
-        and (wanted.types is None or feature.type in wanted.types)
-        and (wanted.meters is None or feature.meter in wanted.meters)
-        and (wanted.statuses is None or feature.status in wanted.statuses)
-    )

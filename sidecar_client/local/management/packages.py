@@ -6,7 +6,8 @@ a few fields and in how subscriptions follow a new version.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from typing import Generic, Literal, TypeVar, cast
 
 from sidecar_client.local.catalog import (
@@ -59,6 +60,7 @@ class Packages(Generic[Package]):
         *,
         product_id: str | None = None,
         statuses: Collection[PackageStatus] | None = None,
+        created: Callable[[datetime], bool] | None = None,
     ) -> Page[Told[Package]]:
         """One version of each, by id: a draft where only drafts are wanted."""
         index = await world.index()
@@ -70,15 +72,19 @@ class Packages(Generic[Package]):
                 for item in self._all(definitions)
                 if item.status == "draft"
             }
-        fitting = [
-            (name, package)
+        fitting = {
+            name: package
             for name, package in sorted(latest.items())
             if product_id in (None, product_of_package(index, package))
             and (statuses is None or package.status in statuses)
+        }
+        everything = [
+            (item.value.id, item)
+            for item in await told(world, self.thing, fitting)
+            if created is None or created(item.about.created)
         ]
-        page = await page_of(fitting, turn)
-        packages = await told(world, self.thing, dict(page.items))
-        return page.mapped(lambda _: packages)
+        page = await page_of(everything, turn)
+        return page.mapped(lambda items: [item for _, item in items])
 
     async def create(
         self, world: World, package: Package, *, kept: Kept

@@ -5,7 +5,7 @@ What becomes of its plans and add-ons lives in `product_packages`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -56,16 +56,14 @@ async def list_products(
     world: World,
     turn: Turn,
     *,
-    id: str | None = None,  # noqa: A002 (what the field is called)
-    statuses: Collection[ProductStatus] | None = None,
+    fits: Callable[[Told[Product]], bool] | None = None,
 ) -> Page[Told[Product]]:
     """Products by id."""
     products = dict(sorted((await world.index()).products.items()))
     fitting = [
         (item.value.id, item)
         for item in await told(world, "product", products)
-        if id in (None, item.value.id)
-        and (statuses is None or status_of(item) in statuses)
+        if fits is None or fits(item)
     ]
     page = await page_of(fitting, turn)
     return page.mapped(lambda items: [item for _, item in items])

@@ -5,7 +5,7 @@ What they are worth among everything that a customer has is for `evaluation`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -86,21 +86,27 @@ async def list_promotions(
     turn: Turn,
     *,
     statuses: Collection[PromotionStatus] | None = None,
+    created: Callable[[datetime], bool] | None = None,
 ) -> Page[Given]:
     """What a customer was given, by feature."""
     customer = await customer_of(world, customer_id)
     now = world.clock()
-    fitting = [
-        (promotion.feature, promotion)
-        for promotion in customer.promotions
-        if statuses is None or _status(promotion, now) in statuses
+    by_name = {
+        part_name(customer_id, promotion.feature): promotion
+        for promotion in sorted(customer.promotions, key=lambda item: item.feature)
+    }
+    given = [
+        _given(customer_id, item, now)
+        for item in await told(world, "promotion", by_name)
+        if created is None or created(item.about.created)
     ]
-    page = await page_of(sorted(fitting, key=lambda pair: pair[0]), turn)
-    names = {part_name(customer_id, name): item for name, item in page.items}
-    everything = await told(world, "promotion", names)
-    return page.mapped(
-        lambda _: [_given(customer_id, item, now) for item in everything]
-    )
+    fitting = [
+        (item.promotion.value.feature, item)
+        for item in given
+        if statuses is None or item.status in statuses
+    ]
+    page = await page_of(fitting, turn)
+    return page.mapped(lambda items: [item for _, item in items])
 
 
 async def revoke_promotion(world: World, customer_id: str, feature_id: str) -> Given:

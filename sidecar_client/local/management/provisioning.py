@@ -6,6 +6,7 @@ What happens to a subscription later lives in `subscriptions`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -31,7 +32,7 @@ from sidecar_client.local.management.missing import (
     subscribable,
 )
 from sidecar_client.local.management.terms import Terms, entitlement
-from sidecar_client.local.records import customer_key
+from sidecar_client.local.records import About, customer_key
 from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.world import Transaction, World
 
@@ -134,6 +135,30 @@ async def subscribed(
         subscription=Told(value=subscription, about=about),
         is_scheduled=subscription.start > transaction.now,
     )
+
+
+async def preview_subscription(world: World, new: NewSubscription) -> Provisioned:
+    """What provisioning would make; nothing is made."""
+    wanted: list[Provisioned] = []
+
+    async def work(transaction: Transaction) -> None:
+        customer, subscription = await planned(transaction, new, "preview")
+        about = About(created=transaction.now, updated=transaction.now)
+        made = Provisioned(
+            customer=customer,
+            subscription=Told(value=subscription, about=about),
+            is_scheduled=subscription.start > transaction.now,
+        )
+        wanted.append(made)
+        raise _NotToBeMade
+
+    with suppress(_NotToBeMade):
+        await world.transact(work)
+    return wanted[-1]
+
+
+class _NotToBeMade(Exception):
+    """Ends a transaction that was only to be looked at."""
 
 
 async def planned(

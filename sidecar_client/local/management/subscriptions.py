@@ -66,6 +66,7 @@ class Wanted:
     resource_id: str | None = None
     statuses: Collection[Status] | None = None
     pricing: Collection[str] | None = None
+    created: Callable[[datetime], bool] | None = None
 
 
 async def get_subscription(world: World, subscription_id: str) -> Owned:
@@ -87,7 +88,9 @@ async def list_subscriptions(world: World, turn: Turn, wanted: Wanted) -> Page[O
             if wanted.customer_id not in (None, customer.id):
                 continue
             for at, held in enumerate(_each(customer)):
-                if _fits(index, held, wanted, world.clock()):
+                if not _fits(index, held, wanted, world.clock()):
+                    continue
+                if wanted.created is None or await _created(world, held, wanted):
                     # A space comes before all that an id may have: the order stays.
                     yield f"{name} {at:06}", held
 
@@ -248,6 +251,11 @@ def _fits(index: CatalogIndex, held: Held, wanted: Wanted, now: datetime) -> boo
     return wanted.pricing is None or (
         plan is not None and plan.pricing in wanted.pricing
     )
+
+
+async def _created(world: World, held: Held, wanted: Wanted) -> bool:
+    about = (await _owned(world, [held]))[0].subscription.about
+    return wanted.created is None or wanted.created(about.created)
 
 
 def _each(customer: Customer) -> Iterator[Held]:

@@ -58,7 +58,9 @@ async def test_a_feature_is_defined_changed_and_archived(world: World) -> None:
     with pytest.raises(Refusal, match="archived already"):
         await features.archive_feature(world, "calls")
     page = await features.list_features(
-        world, Turn(), WantedFeatures(statuses=("archived",))
+        world,
+        Turn(),
+        WantedFeatures(fits=lambda feature: feature.status == "archived"),
     )
     assert [item.value.id for item in page.items] == ["calls"]
 

@@ -1,0 +1,294 @@
+"""Credits of customers: granted, listed, voided, consumed, accounted for.
+
+How a wallet is spent is `credits`; which wallets there are is `wallets`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Literal
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from sidecar_client.local.catalog import CatalogIndex
+from sidecar_client.local.credits import Balance, balance, granted, voided
+from sidecar_client.local.customers import CreditGrant, Customer
+from sidecar_client.local.evaluation import Subject
+from sidecar_client.local.management.about import Kept, Told, note_new, told
+from sidecar_client.local.management.currencies import currency_of
+from sidecar_client.local.management.missing import live_customer, missing
+from sidecar_client.local.management.wallets import Held, held_wallets, wallet_of_grant
+from sidecar_client.local.records import HeldGrant, Wallet, about_key
+from sidecar_client.local.refusal import Refusal, checked_number
+from sidecar_client.local.shape import misshapen
+from sidecar_client.local.wallets import Pool, chosen, consume, pools
+from sidecar_client.local.world import Transaction, World
+
+GrantStatus = Literal["active", "expired", "voided", "scheduled"]
+MOST_CONSUMPTIONS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewGrant:
+    """Credits that a customer is to be given."""
+
+    customer_id: str
+    currency_id: str
+    amount: float
+    type: Literal["paid", "promotional"]
+    name: str = ""
+    priority: int = 0
+    resource_id: str | None = None
+    effective: datetime | None = None
+    expires: datetime | None = None
+    cost: float | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    kept: Kept = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """A grant of credits, and whose it is."""
+
+    customer_id: str
+    held: Told[HeldGrant]
+    status: GrantStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumption:
+    """Credits that are to be consumed, once for its key."""
+
+    subject: Subject
+    currency_id: str
+    amount: float
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumed:
+    """What was left after a consumption."""
+
+    at: datetime
+    balance: Balance
+
+
+async def grant_credits(world: World, new: NewGrant) -> Granted:
+    """Give credits; they settle what was overdrawn."""
+    grant_id = f"grant-{uuid4().hex}"
+
+    async def work(transaction: Transaction) -> Granted:
+        index = await transaction.index()
+        customer = await live_customer(transaction, new.customer_id)
+        await _check_currency(transaction, index, new.currency_id)
+        _check_resource(customer, new.resource_id)
+        grant = _grant(new, grant_id, transaction.now)
+        pool = _pool(index, customer, new, transaction.now)
+        before = await transaction.read(pool.key) or Wallet()
+        after = granted(before, grant, pool.sources, transaction.now)
+        transaction.write(pool.key, after)
+        about = note_new(
+            transaction, "grant", grant_id, owner=customer.id, kept=new.kept
+        )
+        transaction.announce(
+            "credits.granted",
+            customer_id=customer.id,
+            resource_id=new.resource_id,
+            currency_id=new.currency_id,
+            grant_id=grant_id,
+            amount=new.amount,
+        )
+        held = next(item for item in after.grants if item.grant.id == grant_id)
+        return Granted(
+            customer_id=customer.id,
+            held=Told(value=held, about=about),
+            status=status_of(held),
+        )
+
+    return await world.transact(work)
+
+
+async def list_grants(
+    world: World,
+    customer_id: str,
+    *,
+    currency_id: str | None = None,
+    resource_id: str | None = None,
+) -> list[Granted]:
+    """Every grant, recurring ones and the overdraft included, the oldest first."""
+    wallets = await held_wallets(
+        world, customer_id, currency_id=currency_id, resource_id=resource_id
+    )
+    found = [grant for item in wallets for grant in _grants(item)]
+    by_id = {held.grant.id or "": held for held in found}
+    everything = await told(world, "grant", by_id)
+    listed = [
+        Granted(customer_id=customer_id, held=item, status=status_of(item.value))
+        for item in everything
+    ]
+    return sorted(
+        listed,
+        key=lambda item: (item.held.value.created, item.held.value.grant.id or ""),
+    )
+
+
+async def void_grant(world: World, grant_id: str) -> Granted:
+    """Let nothing more be spent of a grant."""
+
+    async def work(transaction: Transaction) -> Granted:
+        about = await transaction.read(about_key("grant", grant_id))
+        item = await wallet_of_grant(world, transaction, grant_id, about)
+        if item is None:
+            raise missing("grant", grant_id)
+        before = next(h for h in item.wallet.grants if h.grant.id == grant_id)
+        if before.over is not None or before.grant.type == "recurring":
+            state = before.over or "recurring: its plan gives it again"
+            raise Refusal(
+                "FAILED_PRECONDITION",
+                f"grant {grant_id!r} is {state}; it cannot be voided.",
+            )
+        after = voided(item.wallet, grant_id, transaction.now)
+        transaction.write(item.pool.key, after)
+        transaction.announce(
+            "credits.grant.voided",
+            customer_id=item.pool.customer_id,
+            resource_id=item.pool.resource_id,
+            currency_id=item.pool.currency_id,
+            grant_id=grant_id,
+        )
+        held = next(h for h in after.grants if h.grant.id == grant_id)
+        told_of_it = (await told(transaction, "grant", {grant_id: held}))[0]
+        return Granted(
+            customer_id=item.pool.customer_id,
+            held=told_of_it,
+            status=status_of(held),
+        )
+
+    return await world.transact(work)
+
+
+async def consume_credits(
+    world: World, wanted: Sequence[Consumption]
+) -> list[Consumed]:
+    """Consume all of these, or none; what its key was consumed for is not again.
+
+    Beyond the balance, it is overdrawn.
+    """
+    if not 1 <= len(wanted) <= MOST_CONSUMPTIONS:
+        raise Refusal(
+            "INVALID_ARGUMENT",
+            f"consumptions has {len(wanted)} of them; send 1 to {MOST_CONSUMPTIONS} "
+            "at a time.",
+        )
+
+    async def work(transaction: Transaction) -> list[Consumed]:
+        return [await _consume(transaction, item) for item in wanted]
+
+    return await world.transact(work)
+
+
+def status_of(held: HeldGrant) -> GrantStatus:
+    """Whether a grant can be spent, and why not."""
+    if held.over is not None:
+        return held.over
+    return "active" if held.begun else "scheduled"
+
+
+async def _consume(transaction: Transaction, wanted: Consumption) -> Consumed:
+    checked_number("amount", wanted.amount, least=0)
+    index = await transaction.index()
+    subject = wanted.subject
+    customer = await live_customer(transaction, subject.customer_id)
+    await _check_currency(transaction, index, wanted.currency_id)
+    _check_resource(customer, subject.resource_id)
+    now = transaction.now
+    options = pools(index, customer, subject, wanted.currency_id, now)
+    wallets = await transaction.read_all([pool.key for pool in options])
+    pool, wallet = chosen(options, wallets) or (options[-1], Wallet())
+    if (await transaction.mark([_mark(wanted.key)]))[0]:
+        left = consume(transaction, pool, wallet, wanted.amount)
+    else:
+        left = balance(wallet, pool.sources, now)
+    return Consumed(at=now, balance=left)
+
+
+def _grants(item: Held) -> list[HeldGrant]:
+    """The grants of a wallet, and what it owes as one more."""
+    grants = list(item.wallet.grants)
+    if item.wallet.debt > 0:
+        place = item.pool.resource_id or item.pool.customer_id.replace("@", ".")
+        last = item.wallet.ledger[-1].at if item.wallet.ledger else item.now
+        overdraft = CreditGrant.model_construct(
+            id=f"overdraft-{place[:200]}-{item.pool.currency_id}"[:255],
+            currency=item.pool.currency_id,
+            amount=0.0,
+            type="overdraft",
+            name="Overdraft",
+            effective=last,
+            resource=item.pool.resource_id,
+        )
+        grants.append(
+            HeldGrant.model_construct(
+                grant=overdraft, created=last, consumed=item.wallet.debt, begun=True
+            )
+        )
+    return grants
+
+
+def _grant(new: NewGrant, grant_id: str, now: datetime) -> CreditGrant:
+    if new.expires is not None and new.expires <= (new.effective or now):
+        raise Refusal(
+            "INVALID_ARGUMENT",
+            f"expireAt is {new.expires}; use a time after the grant takes effect.",
+        )
+    try:
+        return CreditGrant(
+            id=grant_id,
+            currency=new.currency_id,
+            amount=new.amount,
+            type=new.type,
+            name=new.name,
+            priority=new.priority,
+            effective=new.effective or now,
+            expires=new.expires,
+            resource=new.resource_id,
+            cost=new.cost,
+            metadata=dict(new.metadata),
+        )
+    except ValidationError as error:
+        problem = next(misshapen(error))
+        raise Refusal(
+            "INVALID_ARGUMENT", f"{problem.path[-1]} {problem.message}."
+        ) from None
+
+
+def _pool(
+    index: CatalogIndex, customer: Customer, new: NewGrant, now: datetime
+) -> Pool:
+    subject = Subject(customer_id=customer.id, resource_id=new.resource_id)
+    return pools(index, customer, subject, new.currency_id, now)[0]
+
+
+async def _check_currency(
+    transaction: Transaction, index: CatalogIndex, currency_id: str
+) -> None:
+    currency_of(index, currency_id)
+    about = await transaction.read(about_key("currency", currency_id))
+    if about is not None and about.archived is not None:
+        raise Refusal("FAILED_PRECONDITION", f"currency {currency_id!r} is archived.")
+
+
+def _check_resource(customer: Customer, resource_id: str | None) -> None:
+    if resource_id not in (None, *customer.resources):
+        raise Refusal(
+            "NOT_FOUND", f"customer {customer.id!r} has no resource {resource_id!r}."
+        )
+
+
+def _mark(key: str) -> str:
+    """The mark of an idempotency key; short, whatever the key is."""
+    return f"consumption/{blake2b(key.encode(), digest_size=16).hexdigest()}"
