@@ -20,21 +20,27 @@ NAMES: Final = (
 
 
 def as_text(measurement: Measurement) -> str:
-    """All but its key; `from_text` reads it."""
-    at = measurement.timestamp
-    return _dumps(
-        (
-            RECORD_VERSION,
-            measurement.subject.customer_id,
-            measurement.subject.resource_id,
-            measurement.feature_id,
-            measurement.value,
-            measurement.update,
-            measurement.event,
-            dict(measurement.dimensions),
-            at.timestamp() if at.tzinfo is UTC else at.isoformat(),
-        )
+    """All but its key, as JSON; `from_text` reads it."""
+    subject, at = measurement.subject, measurement.timestamp
+    dimensions = measurement.dimensions
+    # Put together by hand, which takes half as long as to encode the whole.
+    return (
+        f"[{RECORD_VERSION},{_quoted(subject.customer_id)},"
+        f"{_or_null(subject.resource_id)},{_or_null(measurement.feature_id)},"
+        f"{_number(measurement.value)},{_quoted(measurement.update)},"
+        f"{_or_null(measurement.event)},"
+        f"{_dumps(dict(dimensions)) if dimensions else '{}'},"
+        f"{_number(at.timestamp()) if at.tzinfo is UTC else _quoted(at.isoformat())}]"
     )
+
+
+def _or_null(text: str | None) -> str:
+    return "null" if text is None else _quoted(text)
+
+
+def _number(number: float) -> str:
+    # Those of other kinds, such as numpy's, have a `repr` of their own.
+    return repr(number) if type(number) in _NUMBERS else _dumps(number)
 
 
 def from_text(text: str, key: str) -> Measurement:
@@ -61,4 +67,6 @@ def _encoder() -> Callable[[Any], str]:
     return lambda value: "".join(encode(value, 0))
 
 
+_NUMBERS: Final = (int, float)
+_quoted: Final = json.encoder.encode_basestring_ascii
 _dumps: Final = _encoder()

@@ -17,8 +17,8 @@ from stigg_guard.subject import Subject
 
 Stored: TypeAlias = tuple[Any, ...]
 """The columns of a row, as in `SELECT`."""
-Record: TypeAlias = tuple[Any, ...]
-"""The columns of a new row but its id, as in `_INSERT`."""
+Record: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...] | None]
+"""A new row: what every row has, as in `_INSERT_PLAIN`, and what most have not."""
 
 STATES: Final[tuple[State, ...]] = (
     *("pending", "in_flight", "parked", "delivered"),
@@ -35,10 +35,21 @@ ID, KEY, STATE, LANE, DUE_AT = range(5)
 
 _INSERT: Final = """
     INSERT INTO measurement (
-        id, key, state, lane, doubtful, is_held, period, on_ambiguous, attempts, error,
-        created_at, record
+        id, key, lane, on_ambiguous, created_at, record,
+        state, doubtful, is_held, period, attempts, error
     )
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO NOTHING
+"""
+_NEW_STATE: Final = 6
+# To bind a value costs a batch as much as to write it.
+_PLAIN: Final = (NEW, 0, 0, None, 0, None)
+_INSERT_PLAIN: Final = """
+    INSERT INTO measurement (
+        id, key, lane, on_ambiguous, created_at, record,
+        state, doubtful, is_held, attempts
+    )
+    VALUES (?, ?, ?, ?, ?, ?, 4, 0, 0, 0)
     ON CONFLICT (key) DO NOTHING
 """
 _ADD: Final = """
@@ -57,20 +68,23 @@ _OLDEST: Final = tuple(
 def new_record(row: NewRow, now: float) -> Record:
     """A new row in SQLite's words, made before anything is locked."""
     measurement = row.measurement
-    # Numbers, not booleans: sqlite3 is slow at what it has to adapt.
-    return (
+    common = (
         text(measurement.key),
-        PARKED if row.state == "parked" else NEW,
         text(measurement.lane),
-        1 if row.doubtful else 0,
-        1 if row.is_held else 0,
-        row.period,
         row.on_ambiguous,
-        row.attempts,
-        text(row.error),
         now,
         as_text(measurement),
     )
+    # Numbers, not booleans: sqlite3 is slow at what it has to adapt.
+    rest = (
+        PARKED if row.state == "parked" else NEW,
+        1 if row.doubtful else 0,
+        1 if row.is_held else 0,
+        row.period,
+        row.attempts,
+        text(row.error),
+    )
+    return common, None if rest == _PLAIN else rest
 
 
 def text(value: str | None) -> str | None:
@@ -83,21 +97,30 @@ def text(value: str | None) -> str | None:
 def insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
     """Store them in this order, except those whose key is there already."""
     (last_id,) = connection.execute("SELECT last_id FROM total").fetchone()
-    rows = [(number, *record) for number, record in enumerate(records, last_id + 1)]
-    parked = [row for row in rows if row[STATE] == PARKED]
-    if parked:
-        rows = [row for row in rows if row[STATE] != PARKED]
-    add(
-        connection,
-        ids=len(records),
-        pending=_inserted(connection, rows),
-        parked=_inserted(connection, parked),
-    )
+    numbered = enumerate(records, last_id + 1)
+    pending = parked = 0
+    if all(rest is None for _, rest in records):
+        rows = [(number, *common) for number, (common, _) in numbered]
+        pending = _inserted(connection, _INSERT_PLAIN, rows)
+    else:
+        rows = [
+            (number, *common, *(rest or _PLAIN)) for number, (common, rest) in numbered
+        ]
+        new = [row for row in rows if row[_NEW_STATE] == NEW]
+        pending = _inserted(connection, _INSERT, new)
+        parked = _inserted(
+            connection, _INSERT, [row for row in rows if row[_NEW_STATE] != NEW]
+        )
+    add(connection, ids=len(records), pending=pending, parked=parked)
 
 
-def _inserted(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> int:
+def _inserted(
+    connection: sqlite3.Connection, statement: str, rows: list[tuple[Any, ...]]
+) -> int:
+    if not rows:
+        return 0
     before = connection.total_changes
-    connection.executemany(_INSERT, rows)
+    connection.executemany(statement, rows)
     return connection.total_changes - before
 
 
