@@ -182,7 +182,9 @@ class LocalChild:
 
 
 def _warn_of_ignored(config: LocalSidecarConfig | None) -> None:
-    ignored = [] if config is None else [field.name for field, _ in config.ListFields()]
+    if config is None:
+        return
+    ignored = [name for name in ("ws_enabled", "ws_url") if config.HasField(name)]
     if ignored:
         _logger.warning(
             "local_sidecar_config: the local sidecar has no use for %s; ignored.",

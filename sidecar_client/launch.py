@@ -20,8 +20,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Final
 
+from sidecar_client.child_settings import agreed, child_environment
 from sidecar_client.errors import ConfigurationError
-from sidecar_client.lease import Lease, connect
+from sidecar_client.lease import Hello, Lease, connect
 from sidecar_client.options import LocalSidecarOptions
 from sidecar_client.processes import PerProcess
 
@@ -59,15 +60,26 @@ def attach(options: LocalSidecarOptions) -> Lease:
     lock = directory / f"{options.port}.lock"
     with _turn.get(), _locked(lock) as pid_file:
         lease = _join_or_start(options, control, pid_file)
-    wanted = "demo" if options.catalog is None else str(options.catalog)
-    if os.path.realpath(lease.hello.catalog) != os.path.realpath(wanted):
+    if other := _otherwise(options, lease.hello):
         lease.release()
         raise ConfigurationError(
-            f"the local sidecar on {lease.hello.target} (pid {lease.hello.pid}) serves "
-            f"the catalog {lease.hello.catalog!r}, not {wanted!r}; give one of the two "
-            "applications another local_sidecar_port."
+            f"the local sidecar on {lease.hello.target} (pid {lease.hello.pid}) "
+            f"{other}; give one of the two applications another local_sidecar_port."
         )
     return lease
+
+
+def _otherwise(options: LocalSidecarOptions, hello: Hello) -> str | None:
+    """What the running sidecar does otherwise than was wanted; None for nothing."""
+    wanted = "demo" if options.catalog is None else str(options.catalog)
+    if os.path.realpath(hello.catalog) != os.path.realpath(wanted):
+        return f"serves the catalog {hello.catalog!r}, not {wanted!r}"
+    settings = agreed(child_environment(os.environ, options.settings))
+    for name in sorted({*settings, *hello.settings}):
+        theirs, ours = hello.settings.get(name, ""), settings.get(name, "")
+        if theirs != ours:
+            return f"runs with {name}={theirs}, not with {name}={ours}"
+    return None
 
 
 def _join_or_start(
@@ -102,19 +114,22 @@ class _Child:
         with _usable(Path(_temporary_directory())):
             self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed after the start)
         try:
-            self._process = self._start(_command(options, control))
+            self._process = self._start(options, _command(options, control))
         except BaseException:
             self._said.close()
             raise
         self.pid = self._process.pid
 
-    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
+    def _start(
+        self, options: LocalSidecarOptions, command: list[str]
+    ) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603 (our own module, no shell)
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._said,
+                env=child_environment(os.environ, options.settings),
                 # Ctrl-C is for the application; it follows when its lease ends.
                 start_new_session=True,
             )

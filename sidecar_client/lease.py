@@ -14,7 +14,8 @@ import socket
 import threading
 import time
 import weakref
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -34,6 +35,8 @@ class Hello:
     """The catalog's absolute path, or `demo`."""
     http: str | None
     """Where it serves HTTP, such as `http://127.0.0.1:50124`; None: nowhere."""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What those who share it have to agree on, by the names of variables."""
 
 
 class Attempt:
@@ -182,7 +185,15 @@ def _hello(line: bytes) -> Hello | None:
         target=str(said.get("target")),
         catalog=str(said.get("catalog")),
         http=str(said["http"]) if said.get("http") else None,
+        settings=_texts(said.get("settings")),
     )
+
+
+def _texts(said: object) -> dict[str, str]:
+    if not isinstance(said, dict):
+        return {}
+    texts = cast("dict[object, object]", said)
+    return {str(name): str(value) for name, value in texts.items()}
 
 
 def _receive(connection: socket.socket) -> bytes:

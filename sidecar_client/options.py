@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeGuard
 
 from sidecar_client.api import ApiOptions
+from sidecar_client.child_settings import variables_of
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.protocol.sidecar_pb2 import ApiConfig, LocalSidecarConfig
 from sidecar_client.target import Target, check_port, parse_target, target_of
@@ -32,6 +34,8 @@ class LocalSidecarOptions:
     port: int
     catalog: Path | None
     """None: the demo catalog."""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Environment variables that it gets beside those of this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ def client_options(
     remote = _remote(target, remote_sidecar_host, remote_sidecar_port)
     local = None
     if remote is None or local_sidecar_config is not None:
-        local = _local(local_sidecar_port, local_sidecar_catalog)
+        local = _local(local_sidecar_port, local_sidecar_catalog, local_sidecar_config)
         remote = Target(address=f"127.0.0.1:{local.port}")
         _check_no_tls(root_certificates)
     elif local_sidecar_catalog is not None:
@@ -126,11 +130,14 @@ def _remote(target: str | None, host: str | None, port: int | None) -> Target | 
 
 
 def _local(
-    port: int | None, catalog: str | os.PathLike[str] | None
+    port: int | None,
+    catalog: str | os.PathLike[str] | None,
+    config: LocalSidecarConfig | None,
 ) -> LocalSidecarOptions:
     return LocalSidecarOptions(
         port=LOCAL_PORT if port is None else check_port("local_sidecar_port", port),
         catalog=None if catalog is None else Path(catalog).absolute(),
+        settings=variables_of(config),
     )
 
 

@@ -14,6 +14,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sidecar_client.child_settings import agreed
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.extra import require_extra
 
@@ -42,27 +43,28 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--control-socket", required=True)
     parser.add_argument("--catalog")
-    parser.add_argument(
-        "--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"]
-    )
+    parser.add_argument("--log-level", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     return parser.parse_args()
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
     # Imported here: a missing package is then told like every other error.
     require_extra()
-    from sidecar_client.local.http.options import paths_of
+    from sidecar_client.local.environment import Environment
     from sidecar_client.local.leases import HELLO, ControlSocket, LeaseLog, Leases
     from sidecar_client.local.sidecar import LocalSidecar
 
-    health_path, ready_path = paths_of(os.environ)
+    environment = Environment.of({**os.environ, "GRPC_PORT": ""})
     sidecar = LocalSidecar(
         arguments.catalog,
         host=arguments.host,
         port=arguments.port,
+        store=environment.store(),
+        fallbacks=environment.entitlements_fallback,
+        offline=environment.offline,
         http_port=0,
-        health_path=health_path,
-        ready_path=ready_path,
+        health_path=environment.health_path,
+        ready_path=environment.ready_path,
     )
     async with sidecar:
         hello = {
@@ -71,9 +73,12 @@ async def _serve(arguments: argparse.Namespace) -> None:
             "target": sidecar.target,
             "catalog": sidecar.origin,
             "http": sidecar.http_url,
+            "settings": agreed(os.environ),
         }
         leases = Leases(hello)
-        _send_log(LeaseLog(leases, asyncio.get_running_loop()), arguments.log_level)
+        level = arguments.log_level or environment.log_level or "INFO"
+        _send_log(LeaseLog(leases, asyncio.get_running_loop()), level)
+        environment.tell_ignored()
         with ControlSocket(arguments.control_socket) as control:
             server = await asyncio.start_unix_server(leases.serve, sock=control.socket)
             logger.info("Serving the catalog %s on %s", sidecar.origin, sidecar.target)

@@ -17,11 +17,14 @@ import click
 
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.catalog import Catalog
+from sidecar_client.local.environment import Environment
 from sidecar_client.local.http.choice import HttpChoice, http_options
-from sidecar_client.local.http.options import paths_of
 from sidecar_client.local.loading import load_catalog
 from sidecar_client.local.ports import check_host, is_loopback
 from sidecar_client.local.sidecar import LocalSidecar
+from sidecar_client.local.stores.location import name_of
+
+PORT = 8443
 
 logger = logging.getLogger("sidecar_client.local")
 
@@ -40,27 +43,47 @@ def sidecar() -> None:
 @sidecar.command()
 @click.option("--catalog", metavar="FILE", help="YAML catalog; else the demo catalog.")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help=f"[default: GRPC_PORT or {PORT}]"
+)
+@click.option(
+    "--store",
+    metavar="memory|FILE.db|redis://...",
+    help="Where usage is kept. [default: the Redis of REDIS_*, or memory]",
+)
 @http_options
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def run(
-    catalog: str | None, host: str, port: int, http: HttpChoice, *, verbose: bool
+    catalog: str | None,
+    host: str,
+    port: int | None,
+    store: str | None,
+    http: HttpChoice,
+    *,
+    verbose: bool,
 ) -> None:
     """Serve a catalog until Ctrl-C or SIGTERM."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    # Of other packages, only warnings are of interest here.
-    logging.getLogger("sidecar_client").setLevel("DEBUG" if verbose else "INFO")
     with _readable_errors():
-        health_path, ready_path = paths_of(os.environ)
+        environment = Environment.of(os.environ)
+        # Of other packages, only warnings are of interest here.
+        level = "DEBUG" if verbose else environment.log_level or "INFO"
+        logging.getLogger("sidecar_client").setLevel(level)
+        environment.tell_ignored()
+        if port is None:
+            port = PORT if environment.grpc_port is None else environment.grpc_port
         sidecar = LocalSidecar(
             catalog,
             host=host,
             port=port,
+            store=environment.store(store),
+            fallbacks=environment.entitlements_fallback,
+            offline=environment.offline,
             http_port=http.port(),
             http_host=http.host,
             token=http.token,
-            health_path=health_path,
-            ready_path=ready_path,
+            health_path=environment.health_path,
+            ready_path=environment.ready_path,
         )
         asyncio.run(_serve(sidecar))
 
@@ -107,11 +130,13 @@ async def _serve(sidecar: LocalSidecar) -> None:
 
 def _welcome(sidecar: LocalSidecar) -> str:
     catalog = sidecar.catalog
+    kept = name_of(sidecar.world.store)
     where = "the demo catalog" if sidecar.origin == "demo" else sidecar.origin
     lines = [
         f"Local sidecar on {sidecar.target} (plaintext gRPC)",
         *([f"HTTP:      {sidecar.http_url}"] if sidecar.http_url else []),
         f"Catalog:   {where} ({_contents(catalog)})",
+        *([f"Store:     {kept}"] if kept != "memory" else []),
         f"Customers: {_listed([customer.id for customer in catalog.customers])}",
         "",
     ]

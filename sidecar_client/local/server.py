@@ -23,6 +23,7 @@ from sidecar_client.local.ports import AddressError, address, check_address
 from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.service import SidecarService
 from sidecar_client.local.shown import limited
+from sidecar_client.local.stores.base import StoreError
 from sidecar_client.local.watch import Watch
 from sidecar_client.protocol import sidecar_pb2 as pb
 
@@ -149,6 +150,9 @@ class SidecarServer:
                 code, message = simulated.code, simulated.message
             except Refusal as refusal:
                 code, message = grpc.StatusCode[refusal.code], refusal.message
+            except StoreError as error:
+                logger.warning("%s: %s", name, error)
+                code, message = grpc.StatusCode.UNAVAILABLE, str(error)
             except Exception:
                 logger.exception("%s failed", name)
                 code = grpc.StatusCode.INTERNAL

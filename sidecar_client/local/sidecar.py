@@ -25,7 +25,9 @@ from sidecar_client.local.populate import populate
 from sidecar_client.local.ports import address
 from sidecar_client.local.server import SidecarServer
 from sidecar_client.local.service import SidecarService
-from sidecar_client.local.stores.memory import MemoryStore
+from sidecar_client.local.stores.base import StoreError
+from sidecar_client.local.stores.location import StoreSource, store_of
+from sidecar_client.local.stores.redis import RedisStore
 from sidecar_client.local.watch import Watch
 from sidecar_client.local.world import World
 from sidecar_client.protocol import sidecar_pb2 as pb
@@ -50,9 +52,10 @@ class LocalSidecar:
     `async with LocalSidecar() as sidecar:` serves on the running loop, `with` serves
     from a thread of its own. The catalog is a path, a mapping or a `Catalog`; without
     one it is the demo catalog. Port 0 takes a free port and keeps it over restarts;
-    usage and events are kept as well, for as long as the object lives. `clock` returns
-    the time, aware of its zone; by default it is the system's. Raw events show in
-    checks `events_delay` seconds after they were reported.
+    usage and events are kept as well, for as long as the object lives, or beyond it
+    with a `store`: the path of a file, the URL of a Redis, or a `Store`. `clock`
+    returns the time, aware of its zone; by default it is the system's. Raw events show
+    in checks `events_delay` seconds after they were reported.
 
     `fallbacks`, as in `ENTITLEMENTS_FALLBACK`, answer checks when the store does not;
     `offline` nothing else answers, and what is reported is not counted.
@@ -67,6 +70,7 @@ class LocalSidecar:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        store: StoreSource = None,
         clock: Callable[[], datetime] | None = None,
         events_delay: float = 0.0,
         fallbacks: FallbackSource = None,
@@ -98,9 +102,11 @@ class LocalSidecar:
         self._clock.listen(self._tell_clock)
         self._watch = Watch(self.feed)
         self._events = EventLog()
-        self.world = World(MemoryStore(), clock=self._clock)
+        self.world = World(store_of(store), clock=self._clock)
         """What it serves, for tests that look inside."""
         self.world.listeners.append(self._watch.announced)
+        if isinstance(self.world.store, RedisStore):
+            self.world.store.failures.append(self._tell_redis)
         self.service = SidecarService(
             self.world,
             events=self._events,
@@ -168,12 +174,10 @@ class LocalSidecar:
         server = SidecarServer(
             self.service, calls=self.calls, faults=self.faults, watch=self._watch
         )
-        if not self._offline:
-            await self.world.store.open()
-            await populate(self.world, self.catalog)
-        self.port = await server.start(self.host, self.port)
-        self._server = server
         try:
+            await self._fill()
+            self.port = await server.start(self.host, self.port)
+            self._server = server
             await self._start_http()
             await self.follow_faults()
         except BaseException:
@@ -189,6 +193,17 @@ class LocalSidecar:
             await http.stop()
         if server is not None:
             await server.stop()
+        await self.world.store.close()
+
+    async def _fill(self) -> None:
+        """Open the store, and put in what the catalog has and it has not."""
+        if self._offline:
+            return
+        try:
+            await self.world.store.open()
+            await populate(self.world, self.catalog)
+        except StoreError as error:
+            raise ConfigurationError(str(error)) from error
 
     async def follow_faults(self) -> None:
         """Listen for gRPC, or stop to, as the faults say; does nothing when stopped."""
@@ -242,6 +257,9 @@ class LocalSidecar:
 
     def _tell_clock(self) -> None:
         self.feed.publish("clock", moved_seconds=self._clock.moved.total_seconds())
+
+    def _tell_redis(self, error: Exception) -> None:
+        self.feed.publish("redis_error", cause=str(error))
 
     def start(self) -> None:
         """Serve from a thread; it has the port when this returns."""

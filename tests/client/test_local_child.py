@@ -21,7 +21,6 @@ from sidecar_client import (
     ConfigurationError,
     GetMeteredEntitlementRequest,
     LocalSidecarConfig,
-    RedisOptions,
     ReportUsageRequest,
     SidecarError,
     SidecarTimeout,
@@ -276,11 +275,11 @@ def test_a_control_directory_that_others_may_enter_is_refused(
 def test_fields_without_use_are_named_in_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    config = LocalSidecarConfig(redis=RedisOptions(host="h"), ws_enabled=True)
+    config = LocalSidecarConfig(cache_max_size_bytes=1, ws_enabled=True, ws_url="w")
     SyncStigg(local_sidecar_config=config)
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    assert "ws_enabled, redis" in record.getMessage()
+    assert "has no use for ws_enabled, ws_url; ignored" in record.getMessage()
     caplog.clear()
     Stigg(local_sidecar_config=LocalSidecarConfig())
     assert not caplog.records

@@ -22,6 +22,7 @@ from sidecar_client import Stigg, SyncStigg, options
 from sidecar_client.local import LocalSidecar
 from tests.client.test_recovery import free_port
 from tests.local.wire import Clock
+from tests.redis_server import RedisServer, redis_server
 
 # Names that a snippet of the page uses and forgets to import.
 PRELUDE: Final = "from sidecar_client import *\nimport datetime\n"
@@ -152,15 +153,26 @@ async def test_production_snippet_asks_the_remote_sidecar(kind: type[Session]) -
     assert session.names["stigg"].target == "localhost:8443"
 
 
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    with redis_server("--appendonly", "no") as server:
+        yield server
+
+
 @pytest.mark.parametrize("kind", [Session, SyncSession])
 @pytest.mark.parametrize("name", ["development", "persistent cache"])
 async def test_local_snippet_starts_a_sidecar(
-    kind: type[Session], name: str, monkeypatch: pytest.MonkeyPatch
+    kind: type[Session],
+    name: str,
+    redis: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # So that tests may run beside one another, and beside a sidecar on 8443.
     monkeypatch.setattr(options, "LOCAL_PORT", free_port())
     session = kind()
-    await session.run(snippet(name))
+    code = snippet(name)
+    assert "port=6379" in code
+    await session.run(code.replace("port=6379", f"port={redis.port}"))
     await session.run(snippet("boolean"))
     assert session.names["resp"].has_access
     await close(session)

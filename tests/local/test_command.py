@@ -75,6 +75,52 @@ def test_sidecar_runs_until_it_is_told_to_stop(
     assert verbose or not logged
 
 
+def test_environment_and_store_of_a_sidecar(tmp_path: Path) -> None:
+    store = tmp_path / "sidecar.db"
+    command = [sys.executable, "-m", "stigg_guard.cli", "sidecar", "run", "--no-http"]
+    variables = {"GRPC_PORT": "0", "LOG_LEVEL": "debug", "WS_URL": "wss://s3cret"}
+    with (
+        (tmp_path / "log").open("w") as errors,
+        subprocess.Popen(
+            [*command, "--store", str(store)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, **variables, "PYTHONUNBUFFERED": "1"},
+        ) as process,
+    ):
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in range(9)]
+        assert not lines[0].startswith("Local sidecar on 127.0.0.1:8443")
+        assert lines[2] == f"Store:     {store}\n"
+        try_it(lines[6:9])
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    logged = (tmp_path / "log").read_text()
+    assert "INFO Of the environment, WS_URL: the local sidecar has no use" in logged
+    assert "DEBUG GetEntitlement: OK in" in logged
+    assert "s3cret" not in logged
+    assert store.read_bytes().startswith(b"SQLite format 3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "told"),
+    [
+        (["--store", "redis"], {}, "store is 'redis'; use memory, a file such as"),
+        ([], {"GRPC_PORT": "x"}, "the environment variable GRPC_PORT is 'x'; use"),
+        (["--store", "/"], {}, "The store / is no file; name one, such as /sidecar.db"),
+    ],
+)
+def test_store_or_variable_that_cannot_be_is_told(
+    arguments: list[str], variables: dict[str, str], told: str
+) -> None:
+    result = CliRunner().invoke(
+        stigg_guard, ["sidecar", "run", "--no-http", *arguments], env=variables
+    )
+    assert result.exit_code == 2
+    assert f"Error: {told}" in result.stderr
+
+
 def try_it(lines: list[str]) -> None:
     """The lines to try that were printed, tried."""
     written = io.StringIO()

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sidecar_client.local.http.access import Access, Turned
 from sidecar_client.local.http.answers import MOST_BODY, problem
 from sidecar_client.local.shown import limited, printable
+from sidecar_client.local.stores.base import StoreError
 
 logger = logging.getLogger("sidecar_client.local")
 
@@ -52,6 +53,10 @@ class Gate:
             await app(scope, _Bounded(receive, self._most_body), answer)
         except ClientDisconnect:
             pass  # There is nobody to answer, and nothing failed here.
+        except StoreError as error:
+            logger.warning("%s %s: %s", scope["method"], _path(scope), error)
+            if answer.status == 0:
+                await problem(503, str(error))(scope, receive, answer)
         except Exception:
             name = f"{scope['method']} {_path(scope)}"
             logger.exception("%s failed", name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -44,6 +44,7 @@ class StoreError(Exception):
     """A store that does not answer, or whose content cannot be read; says the cure."""
 
 
+@runtime_checkable
 class Store(Protocol):
     """Records under names, and marks: names that are only remembered, for a while.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
@@ -24,11 +24,16 @@ from sidecar_client.local.stores.base import (
 )
 from sidecar_client.local.stores.decoded import CACHE_BYTES, Decoded, record_of
 from sidecar_client.local.stores.redis_address import RedisAddress
-from sidecar_client.local.stores.redis_link import PATIENCE, RedisLink
+from sidecar_client.local.stores.redis_link import (
+    PATIENCE,
+    PATIENCE_OF_READING,
+    RedisLink,
+)
 
 logger = logging.getLogger("sidecar_client.local")
 
 _LONGEST_RENEWAL: Final = 3600.0
+_PATIENCE_OF_THE_START: Final = 2.0
 _MORE_THAN_PATIENCE: Final = 4
 
 
@@ -38,9 +43,9 @@ class RedisStore:
     All keys begin with the prefix and have one hash tag, so everything is in one slot
     of a Redis Cluster: each commit is atomic over all that is kept, at the price of one
     node's throughput. Everything expires at once, `keys_ttl` seconds after the last
-    sidecar that uses it ended; below 0, never. While Redis cannot be reached, each step
-    is tried for `patience` seconds. A commit whose answer was lost is recognised when
-    it is sent again, so that it is made once.
+    sidecar that uses it ended; below 0, never. While Redis cannot be reached, a commit
+    is tried for `patience` seconds, a reading for `patience_of_reading`. A commit whose
+    answer was lost is recognised when it is sent again, so that it is made once.
     """
 
     shared = True
@@ -52,15 +57,20 @@ class RedisStore:
         most_marks: int = MOST_MARKS,
         cache_bytes: int = CACHE_BYTES,
         patience: float = PATIENCE,
+        patience_of_reading: float = PATIENCE_OF_READING,
     ) -> None:
         address = RedisAddress.of_url(url) if isinstance(url, str) else url
         self.address = address
-        self._link = RedisLink(address, patience=patience)
+        self._link = RedisLink(address)
+        self.failures = self._link.failures
+        """Called with each command that failed, also when it is tried again."""
         # Redis Cluster chooses the slot by what is in braces.
         base = f"{address.prefix}:{{{address.prefix}}}:"
         self._keys = [base + name for name in scripts.KEPT]
         self._done = f"{base}done:"
         self._where = f"The store {address.location}"
+        self._patience = patience
+        self._patience_of_reading = patience_of_reading
         self._most_marks = most_marks
         # A commit is sent again for so long, and is recognised for longer.
         self._remembered = math.ceil(1000 * (_MORE_THAN_PATIENCE * patience + 10))
@@ -71,7 +81,7 @@ class RedisStore:
         """Connect; `StoreError` if that fails or the keys are of something else."""
         self._link.open()
         try:
-            await self._run(scripts.RENEW, self.address.keys_ttl)
+            await self._renewed(min(self._patience, _PATIENCE_OF_THE_START))
         except BaseException:
             await self.close()
             raise
@@ -111,14 +121,19 @@ class RedisStore:
             if record is not None
         }
         removed = [name for name, record in changes.written.items() if record is None]
-        reply: bytes = await self._run(
+        reply: bytes = await self._link.run(
             scripts.COMMIT,
-            *(self.address.keys_ttl, self._most_marks, self._remembered),
-            *(len(changes.expected), *_pairs(changes.expected)),
-            *(len(changes.marks), *changes.marks),
-            *(len(written), *_pairs(written)),
-            *(len(removed), *removed),
-            keys=[*self._keys, f"{self._done}{uuid4().hex}"],
+            [*self._keys, f"{self._done}{uuid4().hex}"],
+            _texts(
+                (
+                    *(self.address.keys_ttl, self._most_marks, self._remembered),
+                    *(len(changes.expected), *_pairs(changes.expected)),
+                    *(len(changes.marks), *changes.marks),
+                    *(len(written), *_pairs(written)),
+                    *(len(removed), *removed),
+                )
+            ),
+            patience=self._patience,
         )
         if not reply:
             return False
@@ -160,15 +175,23 @@ class RedisStore:
         while True:
             await asyncio.sleep(min(self.address.keys_ttl / 3, _LONGEST_RENEWAL))
             try:
-                await self._run(scripts.RENEW, self.address.keys_ttl)
+                await self._renewed(self._patience)
             except StoreError as error:
                 logger.warning("%s What it keeps was not renewed.", error)
 
-    async def _run(
-        self, script: scripts.Script, *arguments: object, keys: list[str] | None = None
-    ) -> Any:
-        told = [value if isinstance(value, str) else str(value) for value in arguments]
-        return await self._link.run(script, keys or self._keys, told)
+    async def _renewed(self, patience: float) -> None:
+        ttl = str(self.address.keys_ttl)
+        await self._link.run(scripts.RENEW, self._keys, [ttl], patience=patience)
+
+    async def _run(self, script: scripts.Script, *arguments: object) -> Any:
+        """The reply of a script that only reads."""
+        return await self._link.run(
+            script, self._keys, _texts(arguments), patience=self._patience_of_reading
+        )
+
+
+def _texts(arguments: Iterable[object]) -> list[str]:
+    return [value if isinstance(value, str) else str(value) for value in arguments]
 
 
 def _pairs(mapping: Any) -> Iterator[object]:

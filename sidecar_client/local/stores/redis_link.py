@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -18,7 +18,9 @@ from sidecar_client.local.stores.redis_errors import store_error
 from sidecar_client.local.stores.redis_scripts import Script
 
 PATIENCE: Final = 5.0
-"""Seconds for which a step is tried again, while Redis cannot be reached."""
+"""Seconds for which a change is tried again, while Redis cannot be reached."""
+PATIENCE_OF_READING: Final = 0.15
+"""For so long what only reads is tried: callers wait, and there may be fallbacks."""
 _TIMEOUTS: Final = {"socket_connect_timeout": 1.0, "socket_timeout": 2.0}
 _CONNECTIONS: Final = 16
 _SHORTEST_PAUSE: Final = 0.01
@@ -28,10 +30,11 @@ _LONGEST_PAUSE: Final = 0.25
 class RedisLink:
     """Runs scripts at an address. Of one event loop, from `open` to `close`."""
 
-    def __init__(self, address: RedisAddress, *, patience: float = PATIENCE) -> None:
+    def __init__(self, address: RedisAddress) -> None:
         self._address = address
-        self._patience = patience
         self._client: Any = None
+        self.failures: list[Callable[[Exception], None]] = []
+        """Called with each command that failed, also when it is tried again."""
         self._again, self._moved, self._all = _errors()
 
     def open(self) -> None:
@@ -46,13 +49,18 @@ class RedisLink:
             await client.aclose()
 
     async def run(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes]
+        self,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[str | bytes],
+        *,
+        patience: float,
     ) -> Any:
         """The reply of a script; raises `StoreError`.
 
         When the answer is lost it is run again, so twice it must do what once does.
         """
-        give_up = time.monotonic() + self._patience
+        give_up = time.monotonic() + patience
         pause = _SHORTEST_PAUSE
         while True:
             client = self._client
@@ -66,12 +74,18 @@ class RedisLink:
             except self._moved:
                 await self._use_cluster(client)
             except self._again as error:
+                self._tell(error)
                 if _is_refusal(error) or time.monotonic() + pause > give_up:
                     raise store_error(error, self._address.location) from error
             except self._all as error:
+                self._tell(error)
                 raise store_error(error, self._address.location) from error
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _tell(self, error: Exception) -> None:
+        for listener in self.failures:
+            listener(error)
 
     async def _use_cluster(self, replaced: Any) -> None:
         """Go on with a client that knows which node of a cluster has our slot."""

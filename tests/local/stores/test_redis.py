@@ -210,7 +210,7 @@ async def test_change_that_was_refused_stays_so_when_the_answer_is_lost(
 
 async def test_store_goes_on_when_redis_is_back() -> None:
     with redis_server() as server:
-        store = RedisStore(f"{server.url}?prefix=x")
+        store = RedisStore(server.url, patience=30, patience_of_reading=30)
         await store.open()
         await write(store, 1)
         server.kill()
@@ -221,6 +221,18 @@ async def test_store_goes_on_when_redis_is_back() -> None:
         assert await reading in (1, 2)
         await writing
         assert await total(store) == 2
+        await store.close()
+
+
+async def test_reading_does_not_wait_for_long() -> None:
+    with redis_server("--appendonly", "no") as server:
+        store = RedisStore(server.url)
+        await store.open()
+        server.kill()
+        began = time.monotonic()
+        with pytest.raises(StoreError):
+            await store.read([A])
+        assert time.monotonic() - began < 2
         await store.close()
 
 
