@@ -134,7 +134,7 @@ def _welcome(sidecar: LocalSidecar) -> str:
     where = "the demo catalog" if sidecar.origin == "demo" else sidecar.origin
     lines = [
         f"Local sidecar on {sidecar.target} (plaintext gRPC)",
-        *([f"HTTP:      {sidecar.http_url}"] if sidecar.http_url else []),
+        *([f"Console:   {sidecar.http_url}"] if sidecar.http_url else []),
         f"Catalog:   {where} ({_contents(catalog)})",
         *([f"Store:     {kept}"] if kept != "memory" else []),
         f"Customers: {_listed([customer.id for customer in catalog.customers])}",

@@ -103,15 +103,16 @@ class Fault:
         return None if self.code is None else grpc.StatusCode[self.code]
 
     def says(self) -> str:
-        """The fault as people read it."""
-        what = [f"{self.delay:g} s late"] if self.delay else []
+        """The fault as people read it: `ReportUsage is 2 s late, 25% of calls`."""
         if self.refuse == "closed":
-            what.append("not listening")
-        elif self.status is not None:
+            return "nobody listens on the port"
+        what = [f"{self.delay:g} s late"] if self.delay else []
+        if self.status is not None:
             what.append(f"answered {self.status.name}")
         which = ", ".join(self.methods) or "all methods"
-        share = "" if self.share == 1 else f", {self.share:.0%} of calls"
-        return f"{which}: {' and '.join(what)}{share}"
+        verb = "is" if len(self.methods) == 1 else "are"
+        share = "" if self.share == 1 else f", {self.share * 100:.4g}% of calls"
+        return f"{which} {verb} {' and '.join(what)}{share}"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -62,7 +62,7 @@ def test_sidecar_runs_until_it_is_told_to_stop(
         assert process.stdout
         lines = [process.stdout.readline() for _ in range(11)]
         assert re.match(r"Local sidecar on 127\.0\.0\.1:\d+ ", lines[0])
-        (url,) = re.findall(r"^HTTP: +(http://127\.0\.0\.1:\d+)$", lines[1])
+        (url,) = re.findall(r"^Console: +(http://127\.0\.0\.1:\d+)$", lines[1])
         assert httpx.get(f"{url}/livez").json() == {"status": "UP"}
         assert "demo catalog (10 features, 3 plans, 5 customers)" in lines[2]
         assert "customer-demo-01" in lines[3]

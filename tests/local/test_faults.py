@@ -35,7 +35,7 @@ def test_refused_calls_are_unavailable_until_it_ends(demo: LocalSidecar) -> None
         code, message = refusal(demo, CHECK)
         assert code is grpc.StatusCode.UNAVAILABLE
         assert message == (
-            "simulated by the local sidecar (fault 1: all methods: answered "
+            "simulated by the local sidecar (fault 1: all methods are answered "
             "UNAVAILABLE)."
         )
     assert check(demo, "feature-01-templates", customer_id=CUSTOMER) is None
@@ -148,7 +148,7 @@ def test_beginning_and_end_are_in_the_feed(demo: LocalSidecar) -> None:
         ask(demo, CHECK)
         refusal(demo, CHECK)
     told = [item for item in demo.feed.since(0).happenings if item.kind == "fault"]
-    says = "all methods: answered INTERNAL, 50% of calls"
+    says = "all methods are answered INTERNAL, 50% of calls"
     assert [dict(item.facts) for item in told] == [
         {"number": 1, "state": "begun", "says": says},
         {"number": 1, "state": "ended", "says": says, "met": 1},

@@ -15,10 +15,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.shown import limited, printable, shown
 
 MOST_BODY = 16 * 1024 * 1024
 _MOST_MESSAGE = 2000
+
+_STATUSES = {"NOT_FOUND": 404, "ALREADY_EXISTS": 409, "FAILED_PRECONDITION": 409}
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -38,6 +41,12 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
     if detail == HTTPStatus(error.status_code).phrase:
         detail = _plain(request, error.status_code) or detail
     return problem(error.status_code, detail, error.headers)
+
+
+def refusal_error(_: Request, error: Exception) -> JSONResponse:
+    """What cannot be done, as JSON."""
+    assert isinstance(error, Refusal)
+    return problem(_STATUSES.get(error.code, 400), error.message)
 
 
 def _plain(request: Request, status: int) -> str | None:

@@ -12,9 +12,10 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from sidecar_client.local.http.access import Access
-from sidecar_client.local.http.answers import http_error
+from sidecar_client.local.http.answers import http_error, refusal_error
 from sidecar_client.local.http.gate import Gate
 from sidecar_client.local.http.parts import Parts
+from sidecar_client.local.refusal import Refusal
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -25,12 +26,15 @@ def create_app(parts: Parts) -> ASGIApp:
 class _Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         """Without what answers failures: the gate does, once they are logged."""
-        return ExceptionMiddleware(self.router, handlers={HTTPException: http_error})
+        return ExceptionMiddleware(
+            self.router, handlers={HTTPException: http_error, Refusal: refusal_error}
+        )
 
 
 def _routes(parts: Parts) -> list[BaseRoute]:
     # Imported here, so that each is loaded only by a sidecar that serves HTTP.
     from sidecar_client.local.http import control, health, stream
+    from sidecar_client.local.http.console import routes as console
     from sidecar_client.local.http.graphql import routes as graphql
     from sidecar_client.local.http.rest import routes as rest
 
@@ -38,6 +42,7 @@ def _routes(parts: Parts) -> list[BaseRoute]:
         *health.routes(parts),
         *control.routes(parts),
         *stream.routes(parts),
+        *console.routes(parts),
         *graphql.routes(parts),
         *rest.routes(parts),
     ]

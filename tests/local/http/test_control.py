@@ -75,7 +75,7 @@ def test_outage_begins_is_listed_and_ends(
     assert listed == {
         **begun.json(),
         "met": 1,
-        "says": "GetEntitlement: answered RESOURCE_EXHAUSTED",
+        "says": "GetEntitlement is answered RESOURCE_EXHAUSTED",
         "refuse": None,
         "delay": 0.0,
         "share": 1.0,
