@@ -45,6 +45,7 @@ class World:
         self.clock = clock
         self.listeners: list[Callable[[Announcement], None]] = []
         """Called with what happened, after it did; they may not wait or raise."""
+        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._index: tuple[int, CatalogIndex] = (0, CatalogIndex.of(Definitions()))
 
     async def read(self, key: Key[Record]) -> Record | None:
@@ -86,16 +87,43 @@ class World:
         reading, so it must have no effect but through its transaction. What it raises
         comes out, and nothing is kept.
         """
+        made = await self._attempt(work)
+        if made is None:
+            # Those who were late go one by one: at once, all but one would be again.
+            async with self._turn():
+                made = await self._attempt_again(work)
+        return made[0]
+
+    async def _attempt_again(
+        self, work: Callable[[Transaction], Awaitable[Result]]
+    ) -> tuple[Result]:
         for attempt in range(_ATTEMPTS):
-            transaction = Transaction(self)
-            result = await work(transaction)
-            if await transaction.commit():
-                for announcement in transaction.announcements:
-                    self.announce(announcement)
-                return result
+            made = await self._attempt(work)
+            if made is not None:
+                return made
+            # Another sidecar was faster.
             pause = min(_LONGEST_PAUSE, 0.001 * 2**attempt)
             await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 (no secret)
         raise RuntimeError(f"no change succeeded in {_ATTEMPTS} attempts")
+
+    async def _attempt(
+        self, work: Callable[[Transaction], Awaitable[Result]]
+    ) -> tuple[Result] | None:
+        """The result, in a tuple; None if something that was read has changed."""
+        transaction = Transaction(self)
+        result = await work(transaction)
+        if not await transaction.commit():
+            return None
+        for announcement in transaction.announcements:
+            self.announce(announcement)
+        return (result,)
+
+    def _turn(self) -> asyncio.Lock:
+        # A lock belongs to one event loop, and a world may be used on another later.
+        loop = asyncio.get_running_loop()
+        if self._turns is None or self._turns[0] is not loop:
+            self._turns = (loop, asyncio.Lock())
+        return self._turns[1]
 
     def announce(self, announcement: Announcement) -> None:
         """Tell all listeners."""

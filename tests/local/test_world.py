@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from sidecar_client.local.records import Usage, usage_key
+from sidecar_client.local.stores.base import Changes
 from sidecar_client.local.stores.memory import MemoryStore
 from sidecar_client.local.world import Announcement, Transaction, World
 from tests.local.wire import NOW, Clock
@@ -31,6 +32,30 @@ async def test_changes_at_the_same_time_all_count(world: World) -> None:
     results = await asyncio.gather(*[world.transact(add_one) for _ in range(20)])
     assert sorted(results) == list(range(1, 21))
     assert await world.read(KEY) == Usage(total=20)
+
+
+async def test_changes_that_came_too_late_go_one_by_one() -> None:
+    attempts = 0
+
+    class Counting(MemoryStore):
+        async def commit(self, changes: Changes) -> bool:
+            nonlocal attempts
+            attempts += 1
+            return await super().commit(changes)
+
+    world = World(Counting(), clock=Clock())
+    await asyncio.gather(*[world.transact(add_one) for _ in range(50)])
+    assert await world.read(KEY) == Usage(total=50)
+    assert attempts <= 2 * 50
+
+
+def test_world_may_be_used_on_one_loop_after_another(world: World) -> None:
+    async def change_at_once() -> None:
+        await asyncio.gather(*[world.transact(add_one) for _ in range(3)])
+
+    for _ in range(2):
+        asyncio.run(change_at_once())
+    assert asyncio.run(world.read(KEY)) == Usage(total=6)
 
 
 async def test_listeners_hear_of_a_change_once_and_after_it(world: World) -> None:
