@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
-from sidecar_client.local.catalog import CatalogIndex, EventMeter, Feature
-from sidecar_client.local.customers import Customer
+from sidecar_client.local.catalog import EventMeter, Feature
 from sidecar_client.local.evaluation import (
+    Standing,
     Subject,
     billed_counter_at,
     counter_at,
@@ -90,15 +90,18 @@ class EventIntake:
         keys = [customer_key(name) for name in names]
         customers = dict(zip(names, await transaction.read_all(keys), strict=True))
         sums: dict[Key[Aggregate], _Sum] = {}
+        stands: dict[tuple[Subject, str], Standing] = {}
         for item in counting:
-            dimensions = _dimensions(item.event)
+            dimensions, subject = _dimensions(item.event), _subject(item.event)
             for feature in index.meters[item.event.event_name]:
                 if feature.events and counts(feature.events, dimensions):
-                    customer = customers[item.event.customer_id]
-                    subject = _subject(item.event)
-                    counters = _counters(
-                        index, customer, feature, item, transaction.now
-                    )
+                    place = subject, feature.id
+                    if place not in stands:
+                        customer = customers[subject.customer_id]
+                        stands[place] = standing(
+                            index, customer, subject, feature.id, transaction.now
+                        )
+                    counters = _counters(stands[place], subject, feature, item.moment)
                     for key, first in counters:
                         one = _Sum(feature, subject, first)
                         sums.setdefault(key, one).events.append(
@@ -186,26 +189,20 @@ async def _new_values(
 
 
 def _counters(
-    index: CatalogIndex,
-    customer: Customer | None,
-    feature: Feature,
-    item: _Happened,
-    now: datetime,
+    found: Standing, subject: Subject, feature: Feature, moment: datetime
 ) -> Iterator[tuple[Key[Aggregate], bool]]:
     """Where an event counts: as reported usage of its time would.
 
     What nothing entitles to is counted as well, without a window, so that it is there
     when a subscription comes.
     """
-    subject = _subject(item.event)
-    found = standing(index, customer, subject, feature.id, now)
     if found.grant is None:
         key = usage_key(subject.customer_id, subject.resource_id, feature.id, None)
         yield aggregate_key(key), True
         return
-    counter, _ = counter_at(found, subject, item.moment)
+    counter, _ = counter_at(found, subject, moment)
     yield aggregate_key(counter), True
-    if billed := billed_counter_at(found, subject, item.moment):
+    if billed := billed_counter_at(found, subject, moment):
         yield aggregate_key(billed), False
 
 

@@ -38,6 +38,10 @@ class Window:
     end: datetime
 
 
+_latest: dict[tuple[ResetPeriod, AnchorRule | datetime, datetime], Window] = {}
+_MOST_LATEST = 10_000
+
+
 def window_at(
     moment: datetime,
     *,
@@ -51,6 +55,21 @@ def window_at(
     day that a month lacks becomes the month's last. Where a subscription begins within
     a window, the window is cut in two: usage starts again with the subscription.
     """
+    # Nearly all usage is of now, and so of the window that was asked for last.
+    key = period, rule, begun
+    latest = _latest.get(key)
+    if latest is not None and latest.start <= moment < latest.end:
+        return latest
+    window = _computed(moment, period, rule, begun)
+    if len(_latest) >= _MOST_LATEST:
+        _latest.clear()
+    _latest[key] = window
+    return window
+
+
+def _computed(
+    moment: datetime, period: ResetPeriod, rule: AnchorRule | datetime, begun: datetime
+) -> Window:
     anchor = _anchor(period, rule, begun)
     if period in _MONTHS:
         start, end = _months(moment, anchor, _MONTHS[period])

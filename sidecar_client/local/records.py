@@ -22,8 +22,8 @@ class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Point(_Kept):
-    """A total at a time, for the history of usage."""
+class Point(NamedTuple):
+    """A total at a time, for the history of usage; small, as there are many."""
 
     at: datetime
     total: float
