@@ -52,6 +52,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     require_extra()
     from sidecar_client.local.environment import Environment
     from sidecar_client.local.leases import HELLO, ControlSocket, LeaseLog, Leases
+    from sidecar_client.local.reloading import reloading
     from sidecar_client.local.sidecar import LocalSidecar
 
     environment = Environment.of({**os.environ, "GRPC_PORT": ""})
@@ -79,7 +80,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         level = arguments.log_level or environment.log_level or "INFO"
         _send_log(LeaseLog(leases, asyncio.get_running_loop()), level)
         environment.tell_ignored()
-        with ControlSocket(arguments.control_socket) as control:
+        with ControlSocket(arguments.control_socket) as control, reloading(sidecar):
             server = await asyncio.start_unix_server(leases.serve, sock=control.socket)
             logger.info("Serving the catalog %s on %s", sidecar.origin, sidecar.target)
             await _until_over(leases)

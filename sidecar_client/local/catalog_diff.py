@@ -16,6 +16,7 @@ from sidecar_client.local.catalog_facts import (
     HERE,
     Facts,
     Path,
+    Presence,
     catalog_from,
     facts_of,
     part_of,
@@ -36,6 +37,17 @@ class Change:
     before: Value
     after: Value
     is_order: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """`before` and `after` in values of JSON; a part that is there is `{}`."""
+        return {"before": _plain(self.before), "after": _plain(self.after)}
+
+
+def _plain(value: Value) -> Any:
+    if not isinstance(value, Presence):
+        return value
+    part: dict[str, Any] = {}
+    return part if value is HERE else None
 
 
 def diff(before: Catalog, after: Catalog) -> tuple[Change, ...]:

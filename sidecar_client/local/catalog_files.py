@@ -19,6 +19,7 @@ from sidecar_client.local.shown import shown
 from sidecar_client.local.yaml_text import CatalogError, JsonText, YamlText
 
 FilePath: TypeAlias = str | os.PathLike[str]
+Seen: TypeAlias = tuple[tuple[str, int, int, int], ...] | None
 ENDINGS: Final = (".yaml", ".yml", ".json")
 """What the files of a folder are called that belong to a catalog."""
 
@@ -66,6 +67,18 @@ def _inside(folder: Path) -> list[Path]:
             "put one there, or give the path of a file"
         )
     return files
+
+
+def seen(paths: Iterable[FilePath]) -> Seen:
+    """What tells that the files are others now; None while they cannot be found."""
+    found: list[tuple[str, int, int, int]] = []
+    try:
+        for path in found_files(paths):
+            stat = os.stat(path)
+            found.append((str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    except (OSError, CatalogError):
+        return None
+    return tuple(found)
 
 
 def read(path: Path) -> Written:

@@ -1,4 +1,4 @@
-"""The command line: `stigg-guard sidecar run` and `stigg-guard catalog validate`.
+"""The command line: `stigg-guard sidecar run`; `catalog_command` has the rest.
 
 What people type and read lives here; the sidecar itself does not.
 """
@@ -9,18 +9,14 @@ import asyncio
 import logging
 import os
 import signal
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import click
 
-from sidecar_client.errors import ConfigurationError
-from sidecar_client.local.catalog import Catalog
+from sidecar_client.local.catalog_command import catalogs, contents_of, readable_errors
 from sidecar_client.local.environment import Environment
 from sidecar_client.local.http.choice import HttpChoice, http_options
-from sidecar_client.local.loading import load_catalog
 from sidecar_client.local.ports import check_host, is_loopback
+from sidecar_client.local.reloading import reloading
 from sidecar_client.local.sidecar import LocalSidecar
 from sidecar_client.local.stores.location import name_of
 
@@ -41,7 +37,14 @@ def sidecar() -> None:
 
 
 @sidecar.command()
-@click.option("--catalog", metavar="FILE", help="YAML catalog; else the demo catalog.")
+@click.option(
+    "--catalog",
+    "catalog",
+    metavar="PATH",
+    multiple=True,
+    help="A file of YAML or JSON, or a folder of such; may be repeated. Read again when"
+    " it changes, and at SIGHUP. Without it: the demo catalog.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option(
     "--port", type=click.IntRange(0, 65535), help=f"[default: GRPC_PORT or {PORT}]"
@@ -54,7 +57,7 @@ def sidecar() -> None:
 @http_options
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def run(
-    catalog: str | None,
+    catalog: tuple[str, ...],
     host: str,
     port: int | None,
     store: str | None,
@@ -64,7 +67,7 @@ def run(
 ) -> None:
     """Serve a catalog until Ctrl-C or SIGTERM."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    with _readable_errors():
+    with readable_errors():
         environment = Environment.of(os.environ)
         # Of other packages, only warnings are of interest here.
         level = "DEBUG" if verbose else environment.log_level or "INFO"
@@ -73,7 +76,7 @@ def run(
         if port is None:
             port = PORT if environment.grpc_port is None else environment.grpc_port
         sidecar = LocalSidecar(
-            catalog,
+            catalog or None,
             host=host,
             port=port,
             store=environment.store(store),
@@ -88,27 +91,7 @@ def run(
         asyncio.run(_serve(sidecar))
 
 
-@stigg_guard.group("catalog")
-def catalogs() -> None:
-    """Catalogs of the local sidecar."""
-
-
-@catalogs.command()
-@click.argument("file")
-def validate(file: str) -> None:
-    """Say what is wrong with a catalog, or what is in it."""
-    with _readable_errors():
-        click.echo(f"{file} is fine: {_contents(load_catalog(file))}.")
-
-
-@contextmanager
-def _readable_errors() -> Generator[None]:
-    """Errors that the user can fix become lines on stderr and status 2."""
-    try:
-        yield
-    except ConfigurationError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
+stigg_guard.add_command(catalogs)
 
 
 async def _serve(sidecar: LocalSidecar) -> None:
@@ -124,7 +107,8 @@ async def _serve(sidecar: LocalSidecar) -> None:
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     async with sidecar:
         click.echo(_welcome(sidecar))
-        await over.wait()
+        with reloading(sidecar):
+            await over.wait()
     click.echo("Stopped.")
 
 
@@ -135,7 +119,7 @@ def _welcome(sidecar: LocalSidecar) -> str:
     lines = [
         f"Local sidecar on {sidecar.target} (plaintext gRPC)",
         *([f"Console:   {sidecar.http_url}"] if sidecar.http_url else []),
-        f"Catalog:   {where} ({_contents(catalog)})",
+        f"Catalog:   {where} ({contents_of(catalog)})",
         *([f"Store:     {kept}"] if kept != "memory" else []),
         f"Customers: {_listed([customer.id for customer in catalog.customers])}",
         "",
@@ -155,18 +139,6 @@ def _to_try(sidecar: LocalSidecar) -> list[str]:
         f"remote_sidecar_host={sidecar.host!r}, remote_sidecar_port={sidecar.port})",
         f"  print(stigg.get_entitlement(GetEntitlementRequest({question})))",
     ]
-
-
-def _contents(catalog: Catalog) -> str:
-    return (
-        f"{_count(len(catalog.features), 'feature')}, "
-        f"{_count(len(catalog.plans), 'plan')}, "
-        f"{_count(len(catalog.customers), 'customer')}"
-    )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _listed(names: list[str]) -> str:

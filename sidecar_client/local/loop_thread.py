@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 class LoopThread:
@@ -20,9 +23,9 @@ class LoopThread:
         )
         self._thread.start()
 
-    def run(self, work: Coroutine[None, None, None]) -> None:
-        """Run the coroutine there and wait for it."""
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def run(self, work: Coroutine[None, None, Result]) -> Result:
+        """Run the coroutine there and wait for its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def close(self) -> None:
         """End the loop and its thread."""

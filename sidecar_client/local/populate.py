@@ -1,119 +1,145 @@
-"""A catalog becomes the content of a world, as far as it is not there yet.
+"""A catalog becomes the content of a world: what changed of it since its last loading.
 
-What is put where lives here; reading files (`loading`) and serving do not.
+In which steps lives here; what becomes of a customer is in `populate_customers`, what
+stands in the way in `conflicts`. Reading files (`loading`) and serving do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from sidecar_client.local.catalog import Catalog, CatalogIndex, Feature
-from sidecar_client.local.credits import granted
-from sidecar_client.local.customers import Customer
-from sidecar_client.local.evaluation import (
-    Subject,
-    billed_counter_at,
-    counter_at,
-    standing,
+from sidecar_client.local.catalog import Catalog, Definitions
+from sidecar_client.local.catalog_diff import Change, changed, diff
+from sidecar_client.local.catalog_words import changes_in_words
+from sidecar_client.local.conflicts import check_conflicts
+from sidecar_client.local.populate_customers import (
+    CustomerChange,
+    change_customer,
+    records_of,
 )
-from sidecar_client.local.meters import starting
-from sidecar_client.local.records import (
-    DEFINITIONS,
-    SOURCE,
-    Key,
-    Usage,
-    Wallet,
-    aggregate_key,
-    customer_key,
-    wallet_key,
-)
-from sidecar_client.local.wallets import recurring_sources
+from sidecar_client.local.records import DEFINITIONS, SOURCE
 from sidecar_client.local.world import Transaction, World
 
 _CUSTOMERS_AT_ONCE = 100
+_MOST_TOLD = 5
 
 
-async def populate(world: World, catalog: Catalog) -> None:
-    """Put in the definitions, and the customers and usage that are not there.
+class _Overtaken(Exception):
+    """Another sidecar has loaded a catalog meanwhile."""
 
-    What a store kept from before stays: usage goes on from where it was.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What is to be done."""
+
+    base: Catalog
+    catalog: Catalog
+    changes: tuple[Change, ...]
+    definitions: list[Change] = field(default_factory=list[Change])
+    customers: list[CustomerChange] = field(default_factory=list[CustomerChange])
+
+
+async def populate(world: World, catalog: Catalog) -> tuple[Change, ...]:
+    """Make what changed of the catalog since it was last loaded, and return that.
+
+    What was changed in the world otherwise stays, and usage goes on from where it was.
+    Raises `ConfigurationError`, and changes nothing, where what the world has besides
+    does not fit the catalog.
     """
-
-    async def define(transaction: Transaction) -> None:
-        if await transaction.read(SOURCE) != catalog:
-            transaction.write(DEFINITIONS, catalog.definitions)
-            transaction.write(SOURCE, catalog)
-
-    await world.transact(define)
-    index = CatalogIndex.of(catalog.definitions)
-    for customers in _batched(catalog.customers, _CUSTOMERS_AT_ONCE):
-
-        async def add(
-            transaction: Transaction, customers: Sequence[Customer] = customers
-        ) -> None:
-            for customer in customers:
-                await _add_customer(transaction, index, customer)
-
-        await world.transact(add)
+    while True:
+        base = await world.read(SOURCE) or Catalog()
+        changes = diff(base, catalog)
+        if not changes:
+            return ()
+        plan = _planned(base, catalog, changes)
+        await check_conflicts(world, plan.definitions, plan.customers)
+        try:
+            await _carry_out(world, plan)
+        except _Overtaken:
+            continue
+        return changes
 
 
-async def _add_customer(
-    transaction: Transaction, index: CatalogIndex, customer: Customer
-) -> None:
-    key = customer_key(customer.id)
-    if await transaction.read(key) is None:
-        kept = customer.model_copy(update={"usage": (), "credits": ()})
-        transaction.write(key, kept)
-        await _add_credits(transaction, index, customer)
-    totals: dict[Key[Usage], float] = {}
-    features: dict[Key[Usage], Feature] = {}
-    for feature, counter, value in _starting(index, customer, transaction.now):
-        totals[counter] = totals.get(counter, 0.0) + value
-        features[counter] = feature
-    for counter, total in totals.items():
-        await _add_usage(transaction, features[counter], counter, total)
-
-
-async def _add_credits(
-    transaction: Transaction, index: CatalogIndex, customer: Customer
-) -> None:
-    now = transaction.now
-    for grant in customer.credits:
-        place = (customer.id, grant.resource, grant.currency)
-        sources = tuple(
-            recurring_sources(index, customer, grant.resource, grant.currency, now)
+def _planned(base: Catalog, catalog: Catalog, changes: tuple[Change, ...]) -> _Plan:
+    plan = _Plan(base=base, catalog=catalog, changes=changes)
+    by_customer: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.path[0] != "customers":
+            plan.definitions.append(change)
+        elif len(change.path) > 1:
+            by_customer.setdefault(change.path[1], []).append(change)
+    before = {customer.id: customer for customer in base.customers}
+    after = {customer.id: customer for customer in catalog.customers}
+    plan.customers.extend(
+        CustomerChange(
+            id=name,
+            changes=tuple(found),
+            before=before.get(name),
+            after=after.get(name),
         )
-        wallet = await transaction.read(wallet_key(*place)) or Wallet()
-        transaction.write(wallet_key(*place), granted(wallet, grant, sources, now))
+        for name, found in by_customer.items()
+    )
+    return plan
 
 
-async def _add_usage(
-    transaction: Transaction, feature: Feature, counter: Key[Usage], total: float
+async def _carry_out(world: World, plan: _Plan) -> None:
+    """In one step where that is not too large; else what was loaded is noted last.
+
+    Then a sidecar that ends in between does the rest when it starts again.
+    """
+    batches = list(_batched(plan.customers))
+    if len(batches) <= 1:
+        await _step(world, plan, plan.customers, is_first=True, is_last=True)
+        return
+    await _step(world, plan, (), is_first=True, is_last=False)
+    for batch in batches:
+        await _step(world, plan, batch, is_first=False, is_last=False)
+    await _step(world, plan, (), is_first=False, is_last=True)
+
+
+async def _step(
+    world: World,
+    plan: _Plan,
+    customers: Sequence[CustomerChange],
+    *,
+    is_first: bool,
+    is_last: bool,
 ) -> None:
-    now = transaction.now
-    if feature.events is None:
-        if await transaction.read(counter) is None:
-            transaction.write(counter, Usage(total=total, updated=now))
-    elif await transaction.read(aggregate_key(counter)) is None:
-        transaction.write(aggregate_key(counter), starting(feature.events, total, now))
+    gone = [item.id for item in customers if item.after is None]
+    records = {name: await records_of(world, name) for name in gone}
+
+    async def work(transaction: Transaction) -> None:
+        if is_first or is_last:
+            await _check_base(transaction, plan.base)
+        if is_first and plan.definitions:
+            await _define(transaction, plan.definitions)
+        for customer in customers:
+            await change_customer(transaction, customer, records.get(customer.id, ()))
+        if not is_last:
+            return
+        is_again = await transaction.read(SOURCE) is not None
+        transaction.write(SOURCE, plan.catalog)
+        if is_again:
+            lines = changes_in_words(plan.changes)
+            transaction.announce(
+                "catalog.loaded", changes=len(lines), said="; ".join(lines[:_MOST_TOLD])
+            )
+
+    await world.transact(work)
 
 
-def _starting(
-    index: CatalogIndex, customer: Customer, now: datetime
-) -> Iterator[tuple[Feature, Key[Usage], float]]:
-    """What the customer has used, by counter; several entries can be of one."""
-    for usage in customer.usage:
-        subject = Subject(customer_id=customer.id, resource_id=usage.resource)
-        found = standing(index, customer, subject, usage.feature, now)
-        if found.grant is not None and found.feature is not None:
-            moment = usage.at or now
-            counter, _ = counter_at(found, subject, moment)
-            yield found.feature, counter, usage.value
-            if billed := billed_counter_at(found, subject, moment):
-                yield found.feature, billed, usage.value
+async def _check_base(transaction: Transaction, base: Catalog) -> None:
+    if (await transaction.read(SOURCE) or Catalog()) != base:
+        raise _Overtaken
 
 
-def _batched(items: Sequence[Customer], size: int) -> Iterator[Sequence[Customer]]:
-    for begin in range(0, len(items), size):
-        yield items[begin : begin + size]
+async def _define(transaction: Transaction, changes: Sequence[Change]) -> None:
+    ours = await transaction.read(DEFINITIONS) or Definitions()
+    whole = Catalog.model_construct(**dict(ours))
+    transaction.write(DEFINITIONS, changed(whole, changes).definitions)
+
+
+def _batched(items: Sequence[CustomerChange]) -> Iterable[Sequence[CustomerChange]]:
+    for begin in range(0, len(items), _CUSTOMERS_AT_ONCE):
+        yield items[begin : begin + _CUSTOMERS_AT_ONCE]

@@ -5,14 +5,19 @@ Its lifetime, on the running loop or in a thread, lives here; the server does no
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.about import About
+from sidecar_client.local.catalog import Catalog
+from sidecar_client.local.catalog_files import FilePath, seen
+from sidecar_client.local.catalog_words import changes_in_words
 from sidecar_client.local.clock import MovableClock
 from sidecar_client.local.events import EventLog
 from sidecar_client.local.fallbacks import FallbackSource, load_fallbacks
@@ -81,8 +86,12 @@ class LocalSidecar:
         health_path: str = "/livez",
         ready_path: str = "/readyz",
     ) -> None:
+        self._source = catalog
+        self.catalog_seen = seen(self.catalog_paths)
+        """How its files were when they were first read."""
         loaded = load(catalog)
         self.catalog = loaded.catalog
+        """As it was last loaded; what changed in the world otherwise is not in it."""
         self.origin = loaded.origin
         """Where the catalog came from: an absolute path, `demo` or `memory`."""
         self.host = host
@@ -183,6 +192,35 @@ class LocalSidecar:
         except BaseException:
             await self.astop()
             raise
+
+    @property
+    def catalog_paths(self) -> tuple[FilePath, ...]:
+        """The files and folders that the catalog is read from; empty if it is none."""
+        source = self._source
+        if source is None or isinstance(source, Catalog | Mapping):
+            return ()
+        return (source,) if isinstance(source, str | os.PathLike) else tuple(source)
+
+    async def areload(self) -> list[str]:
+        """Read the catalog again and serve it; what changed, in words.
+
+        Usage is kept, and so is what was changed otherwise, such as by the API. Raises
+        `ConfigurationError` for a catalog that cannot be served: then the one before
+        still is.
+        """
+        loaded = await asyncio.to_thread(load, self._source)
+        changes = await populate(self.world, loaded.catalog)
+        self.catalog = loaded.catalog
+        return changes_in_words(changes)
+
+    def reload(self) -> list[str]:
+        """The same, for a sidecar that serves from a thread."""
+        if self._thread is None:
+            raise ConfigurationError(
+                "the local sidecar serves from no thread; start it with `with`, or "
+                "await `areload()`"
+            )
+        return self._thread.run(self.areload())
 
     async def astop(self) -> None:
         """Answer what is running, then stop. Does nothing when stopped."""

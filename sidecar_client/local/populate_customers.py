@@ -1,0 +1,228 @@
+"""What becomes of a customer whose part of the catalog changed: itself, usage, credits.
+
+When this is done, and for whom, is said in `populate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydantic import BaseModel
+
+from sidecar_client.local.catalog import Catalog, CatalogIndex, Feature
+from sidecar_client.local.catalog_diff import Change, changed
+from sidecar_client.local.credits import granted, voided
+from sidecar_client.local.customers import CreditGrant, Customer, StartingUsage
+from sidecar_client.local.evaluation import (
+    Subject,
+    billed_counter_at,
+    counter_at,
+    standing,
+)
+from sidecar_client.local.meters import starting
+from sidecar_client.local.records import (
+    Key,
+    Usage,
+    Wallet,
+    aggregate_key,
+    customer_key,
+    wallet_key,
+)
+from sidecar_client.local.wallets import recurring_sources
+from sidecar_client.local.world import Transaction, World
+
+_OF_CUSTOMERS: Final = ("usage", "billed", "aggregate", "seen", "wallet")
+"""The kinds of records that go with their customer."""
+_KEPT_APART: Final = frozenset({"credits", "usage"})
+_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerChange:
+    """What changed of one customer, and what the catalogs say of it."""
+
+    id: str
+    changes: tuple[Change, ...]
+    before: Customer | None
+    """None for one that is new."""
+    after: Customer | None
+    """None for one that is gone."""
+
+    def made_to(self, ours: Customer | None) -> Customer | None:
+        """The customer as it is to be kept, without usage and credits.
+
+        One that was removed otherwise, and is not new in the catalog, stays away.
+        """
+        if self.after is None:
+            return None
+        if ours is None:
+            apart = {"usage": (), "credits": ()}
+            return None if self.before else self.after.model_copy(update=apart)
+        changes = [item for item in self.changes if not _is_kept_apart(item)]
+        whole = Catalog.model_construct(customers=(ours,))
+        (found,) = changed(whole, changes).customers
+        return found
+
+
+def _is_kept_apart(change: Change) -> bool:
+    return len(change.path) > 2 and change.path[2] in _KEPT_APART
+
+
+async def change_customer(
+    transaction: Transaction, change: CustomerChange, records: Iterable[str]
+) -> None:
+    """Make what changed of a customer; `records` are those that go with it."""
+    key = customer_key(change.id)
+    customer = change.made_to(await transaction.read(key))
+    if change.after is None:
+        for name in (key.name, *records):
+            transaction.remove(Key(name, BaseModel))
+    if change.after is None or customer is None:
+        return
+    transaction.write(key, customer)
+    index = await transaction.index()
+    await _change_credits(transaction, index, customer, change)
+    await _change_usage(transaction, index, customer, change)
+
+
+async def records_of(world: World, customer_id: str) -> list[str]:
+    """The names of all that is kept about a customer, beside itself."""
+    found: list[str] = []
+    for kind in _OF_CUSTOMERS:
+        prefix, after = f"{kind}/{customer_id}/", ""
+        while entries := await world.store.scan(prefix, after=after, limit=_AT_ONCE):
+            found += [name for name, _ in entries]
+            after = entries[-1][0]
+    return found
+
+
+async def _change_credits(
+    transaction: Transaction,
+    index: CatalogIndex,
+    customer: Customer,
+    change: CustomerChange,
+) -> None:
+    """New grants are granted, and those that are gone are void; what is spent stays."""
+    before = {item.id: item for item in change.before.credits} if change.before else {}
+    after = {item.id: item for item in change.after.credits} if change.after else {}
+    for name in dict.fromkeys([*before, *after]):
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        if old and new and _place(customer, old) == _place(customer, new):
+            await _change_grant(transaction, customer, new)
+            continue
+        if old:
+            await _void(transaction, customer, old)
+        if new:
+            await _grant(transaction, index, customer, new)
+
+
+def _place(customer: Customer, grant: CreditGrant) -> Key[Wallet]:
+    return wallet_key(customer.id, grant.resource, grant.currency)
+
+
+async def _grant(
+    transaction: Transaction,
+    index: CatalogIndex,
+    customer: Customer,
+    grant: CreditGrant,
+) -> None:
+    now = transaction.now
+    wallet = await transaction.read(_place(customer, grant)) or Wallet()
+    if any(held.grant.id == grant.id for held in wallet.grants):
+        return
+    sources = tuple(
+        recurring_sources(index, customer, grant.resource, grant.currency, now)
+    )
+    key = _place(customer, grant)
+    transaction.write(key, granted(wallet, grant, sources, now))
+
+
+async def _void(
+    transaction: Transaction, customer: Customer, grant: CreditGrant
+) -> None:
+    key = _place(customer, grant)
+    wallet = await transaction.read(key)
+    if wallet is not None and grant.id is not None:
+        transaction.write(key, voided(wallet, grant.id, transaction.now))
+
+
+async def _change_grant(
+    transaction: Transaction, customer: Customer, grant: CreditGrant
+) -> None:
+    key = _place(customer, grant)
+    wallet = await transaction.read(key)
+    if wallet is None:
+        return
+    grants = tuple(
+        held.model_copy(update={"grant": grant}) if held.grant.id == grant.id else held
+        for held in wallet.grants
+    )
+    transaction.write(key, wallet.model_copy(update={"grants": grants}))
+
+
+async def _change_usage(
+    transaction: Transaction,
+    index: CatalogIndex,
+    customer: Customer,
+    change: CustomerChange,
+) -> None:
+    """Starting usage that changed is what is used from now on; all other stays.
+
+    What a new customer starts with gives way to what was counted already.
+    """
+    said = change.after.usage if change.after else ()
+    known = change.before.usage if change.before else ()
+    edited = [item for item in said if item not in known]
+    counters = {
+        counter.name
+        for item in edited
+        for _, counter in _counters(index, customer, item, transaction.now)
+    }
+    totals: dict[Key[Usage], float] = {}
+    features: dict[Key[Usage], Feature] = {}
+    for item in said:
+        for feature, counter in _counters(index, customer, item, transaction.now):
+            if counter.name in counters:
+                totals[counter] = totals.get(counter, 0.0) + item.value
+                features[counter] = feature
+    for counter, total in totals.items():
+        await _set_usage(
+            *(transaction, features[counter], counter, total),
+            is_new=change.before is None,
+        )
+
+
+async def _set_usage(
+    transaction: Transaction,
+    feature: Feature,
+    counter: Key[Usage],
+    total: float,
+    *,
+    is_new: bool,
+) -> None:
+    now = transaction.now
+    if feature.events is None:
+        if not is_new or await transaction.read(counter) is None:
+            transaction.write(counter, Usage(total=total, updated=now))
+        return
+    key = aggregate_key(counter)
+    if not is_new or await transaction.read(key) is None:
+        transaction.write(key, starting(feature.events, total, now))
+
+
+def _counters(
+    index: CatalogIndex, customer: Customer, usage: StartingUsage, now: datetime
+) -> Iterator[tuple[Feature, Key[Usage]]]:
+    """Where an entry is counted; nowhere while no subscription grants the feature."""
+    subject = Subject(customer_id=customer.id, resource_id=usage.resource)
+    found = standing(index, customer, subject, usage.feature, now)
+    if found.grant is not None and found.feature is not None:
+        moment = usage.at or now
+        yield found.feature, counter_at(found, subject, moment)[0]
+        if billed := billed_counter_at(found, subject, moment):
+            yield found.feature, billed
