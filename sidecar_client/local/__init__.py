@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from sidecar_client.local.catalog import Catalog
     from sidecar_client.local.loading import load_catalog
     from sidecar_client.local.sidecar import LocalSidecar
+    from sidecar_client.local.webhooks import Webhook
 
-__all__ = ["Catalog", "LocalSidecar", "load_catalog"]
+__all__ = ["Catalog", "LocalSidecar", "Webhook", "load_catalog"]
 
 
 def __getattr__(name: str) -> object:
@@ -22,11 +23,12 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     require_extra()
-    from sidecar_client.local import catalog, loading, sidecar
+    from sidecar_client.local import catalog, loading, sidecar, webhooks
 
     globals().update(
         Catalog=catalog.Catalog,
         LocalSidecar=sidecar.LocalSidecar,
+        Webhook=webhooks.Webhook,
         load_catalog=loading.load_catalog,
     )
     return globals()[name]

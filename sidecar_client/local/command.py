@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Sequence
 
 import click
 
@@ -19,6 +20,8 @@ from sidecar_client.local.ports import check_host, is_loopback
 from sidecar_client.local.reloading import reloading
 from sidecar_client.local.sidecar import LocalSidecar
 from sidecar_client.local.stores.location import name_of
+from sidecar_client.local.webhook_choice import webhook_options
+from sidecar_client.local.webhooks import Webhook
 
 PORT = 8443
 
@@ -55,6 +58,7 @@ def sidecar() -> None:
     help="Where usage is kept. [default: the Redis of REDIS_*, or memory]",
 )
 @http_options
+@webhook_options
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def run(
     catalog: tuple[str, ...],
@@ -62,6 +66,7 @@ def run(
     port: int | None,
     store: str | None,
     http: HttpChoice,
+    webhooks: Sequence[Webhook],
     *,
     verbose: bool,
 ) -> None:
@@ -87,6 +92,7 @@ def run(
             token=http.token,
             health_path=environment.health_path,
             ready_path=environment.ready_path,
+            webhooks=webhooks,
         )
         asyncio.run(_serve(sidecar))
 
@@ -119,6 +125,7 @@ def _welcome(sidecar: LocalSidecar) -> str:
     lines = [
         f"Local sidecar on {sidecar.target} (plaintext gRPC)",
         *([f"Console:   {sidecar.http_url}"] if sidecar.http_url else []),
+        *[f"Webhooks:  {hook.url}" for hook in sidecar.webhooks.webhooks],
         f"Catalog:   {where} ({contents_of(catalog)})",
         *([f"Store:     {kept}"] if kept != "memory" else []),
         f"Customers: {_listed([customer.id for customer in catalog.customers])}",

@@ -15,6 +15,7 @@ _NEEDED = (
     "graphql",
     "grpc_health",
     "grpc_reflection",
+    "httpx",
     "prometheus_client",
     "psutil",
     "pydantic",

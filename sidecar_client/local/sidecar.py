@@ -34,6 +34,8 @@ from sidecar_client.local.stores.base import StoreError
 from sidecar_client.local.stores.location import StoreSource, store_of
 from sidecar_client.local.stores.redis import RedisStore
 from sidecar_client.local.watch import Watch
+from sidecar_client.local.webhook_sender import WebhookSender
+from sidecar_client.local.webhooks import Webhook
 from sidecar_client.local.world import World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
@@ -60,7 +62,8 @@ class LocalSidecar:
     usage and events are kept as well, for as long as the object lives, or beyond it
     with a `store`: the path of a file, the URL of a Redis, or a `Store`. `clock`
     returns the time, aware of its zone; by default it is the system's. Raw events show
-    in checks `events_delay` seconds after they were reported.
+    in checks `events_delay` seconds after they were reported. `webhooks` are
+    told of changes as the vendor's are.
 
     `fallbacks`, as in `ENTITLEMENTS_FALLBACK`, answer checks when the store does not;
     `offline` nothing else answers, and what is reported is not counted.
@@ -80,6 +83,7 @@ class LocalSidecar:
         events_delay: float = 0.0,
         fallbacks: FallbackSource = None,
         offline: bool = False,
+        webhooks: Sequence[Webhook] = (),
         http_port: int | None = None,
         http_host: str = "127.0.0.1",
         token: str | None = None,
@@ -116,6 +120,8 @@ class LocalSidecar:
         self.world.listeners.append(self._watch.announced)
         if isinstance(self.world.store, RedisStore):
             self.world.store.failures.append(self._tell_redis)
+        self.webhooks = WebhookSender(self.world, webhooks)
+        """Tells webhooks of changes, and keeps a list of what became of it."""
         self.service = SidecarService(
             self.world,
             events=self._events,
@@ -189,6 +195,8 @@ class LocalSidecar:
             self._server = server
             await self._start_http()
             await self.follow_faults()
+            if not self._offline:
+                await self.webhooks.start()
         except BaseException:
             await self.astop()
             raise
@@ -229,6 +237,7 @@ class LocalSidecar:
         self.feed.close_subscriptions()
         if http is not None:
             await http.stop()
+        await self.webhooks.stop()
         if server is not None:
             await server.stop()
         await self.world.store.close()
@@ -277,6 +286,7 @@ class LocalSidecar:
             feed=self.feed,
             faults=self.faults,
             watch=self._watch,
+            webhooks=self.webhooks,
             is_ready=self._is_ready,
             about=self._about,
             follow_faults=self.follow_faults,
@@ -295,6 +305,7 @@ class LocalSidecar:
 
     def _tell_clock(self) -> None:
         self.feed.publish("clock", moved_seconds=self._clock.moved.total_seconds())
+        self.webhooks.look_at_clock()
 
     def _tell_redis(self, error: Exception) -> None:
         self.feed.publish("redis_error", cause=str(error))

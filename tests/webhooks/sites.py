@@ -56,6 +56,8 @@ class Answer(NamedTuple):
 class Site(Protocol):
     """An application; `on_event` is told of its webhooks, as its framework does it."""
 
+    app: Any
+
     def __init__(
         self, on_event: WebhookHandler | None = None, **settings: Any
     ) -> None: ...

@@ -33,7 +33,7 @@ class _Application(Starlette):
 
 def _routes(parts: Parts) -> list[BaseRoute]:
     # Imported here, so that each is loaded only by a sidecar that serves HTTP.
-    from sidecar_client.local.http import control, health, stream
+    from sidecar_client.local.http import control, health, stream, webhooks
     from sidecar_client.local.http.console import routes as console
     from sidecar_client.local.http.graphql import routes as graphql
     from sidecar_client.local.http.rest import routes as rest
@@ -42,6 +42,7 @@ def _routes(parts: Parts) -> list[BaseRoute]:
         *health.routes(parts),
         *control.routes(parts),
         *stream.routes(parts),
+        *webhooks.routes(parts),
         *console.routes(parts),
         *graphql.routes(parts),
         *rest.routes(parts),

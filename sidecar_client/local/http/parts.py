@@ -15,6 +15,7 @@ from sidecar_client.local.feed import Feed
 from sidecar_client.local.http.options import HttpOptions
 from sidecar_client.local.metrics import Metrics
 from sidecar_client.local.service import SidecarService
+from sidecar_client.local.webhook_sender import WebhookSender
 from sidecar_client.local.world import World
 
 
@@ -30,6 +31,7 @@ class Parts:
     feed: Feed
     faults: Faults
     metrics: Metrics
+    webhooks: WebhookSender
     is_ready: Callable[[], bool]
     """Whether calls over gRPC are answered now."""
     about: Callable[[], About]

@@ -18,6 +18,7 @@ from sidecar_client.local.http.server import HttpServer
 from sidecar_client.local.metrics import Metrics
 from sidecar_client.local.service import SidecarService
 from sidecar_client.local.watch import Watch
+from sidecar_client.local.webhook_sender import WebhookSender
 from sidecar_client.local.world import World
 
 
@@ -34,6 +35,7 @@ class HttpSide:
         feed: Feed,
         faults: Faults,
         watch: Watch,
+        webhooks: WebhookSender,
         is_ready: Callable[[], bool],
         about: Callable[[], About],
         follow_faults: Callable[[], Awaitable[None]],
@@ -52,6 +54,7 @@ class HttpSide:
             feed=feed,
             faults=faults,
             metrics=watch.metrics,
+            webhooks=webhooks,
             is_ready=is_ready,
             about=about,
             follow_faults=follow_faults,

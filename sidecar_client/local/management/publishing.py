@@ -29,7 +29,11 @@ async def publish_plan(world: World, plan_id: str, migration: Migration) -> None
     before = PLANS.current(await world.index(), plan_id)
     if migration == "new_customers" and before.status == "published":
         await _set_version(
-            world, plan_id, before.version, only=lambda sub: sub.plan_version is None
+            world,
+            plan_id,
+            before.version,
+            only=lambda sub: sub.plan_version is None,
+            is_news=False,
         )
 
     async def publish(transaction: Transaction) -> int:
@@ -37,7 +41,7 @@ async def publish_plan(world: World, plan_id: str, migration: Migration) -> None
 
     version = await world.transact(publish)
     if migration == "all_customers":
-        await _set_version(world, plan_id, version, only=lambda _: True)
+        await _set_version(world, plan_id, version, only=lambda _: True, is_news=True)
 
 
 async def publish_addon(world: World, addon_id: str) -> None:
@@ -50,9 +54,17 @@ async def publish_addon(world: World, addon_id: str) -> None:
 
 
 async def _set_version(
-    world: World, plan_id: str, version: int, *, only: Callable[[Subscription], bool]
+    world: World,
+    plan_id: str,
+    version: int,
+    *,
+    only: Callable[[Subscription], bool],
+    is_news: bool,
 ) -> None:
-    """Give subscriptions to a plan a version of it, some customers at a time."""
+    """Give subscriptions to a plan a version of it, some customers at a time.
+
+    `is_news` for another version than they had, which is told.
+    """
     waiting: list[str] = []
 
     def changed(sub: Subscription) -> Subscription:
@@ -65,6 +77,8 @@ async def _set_version(
             customer = await transaction.read(customer_key(name))
             if customer is not None:
                 subscriptions = tuple(changed(sub) for sub in customer.subscriptions)
+                if is_news:
+                    _tell(transaction, customer, subscriptions)
                 if subscriptions != customer.subscriptions:
                     transaction.write(
                         customer_key(name),
@@ -80,3 +94,18 @@ async def _set_version(
             waiting.clear()
     if waiting:
         await world.transact(change)
+
+
+def _tell(
+    transaction: Transaction,
+    customer: Customer,
+    subscriptions: tuple[Subscription, ...],
+) -> None:
+    for before, after in zip(customer.subscriptions, subscriptions, strict=True):
+        if before != after:
+            transaction.announce(
+                "subscription.updated",
+                customer_id=customer.id,
+                resource_id=after.resource,
+                subscription_id=after.id,
+            )
