@@ -19,7 +19,7 @@ from stigg_guard.specs import meter_spec
 from stigg_guard.view import ViewSpec
 from stigg_guard_django.apps import project_guards
 from stigg_guard_django.drf.denied import denied
-from stigg_guard_django.drf.entry import admit, visit_in_api
+from stigg_guard_django.drf.entry import admit_to_its_end, visit_in_api
 
 P = ParamSpec("P")
 
@@ -53,7 +53,7 @@ class MeteringThrottle(BaseThrottle):
                 " the Django settings."
             )
         try:
-            admit(request, view, self.spec)
+            admit_to_its_end(request, view, self.spec)
         except AccessDenied as error:
             if not _is_too_many(error):
                 raise denied(request, error) from None
