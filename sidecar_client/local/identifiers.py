@@ -25,6 +25,11 @@ _CUSTOMER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_|.@-]*")
 _OTHER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_|.-]*")
 
 
+def id_pattern(kind: Kind) -> str:
+    """The regular expression of all ids of a `kind`, but for their length."""
+    return f"^{(_CUSTOMER if kind == 'customer' else _OTHER).pattern}$"
+
+
 def id_problem(kind: Kind, value: str) -> str | None:
     """Why `value` cannot be the id of a `kind`, with the cure; None if it can."""
     if not value:

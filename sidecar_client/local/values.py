@@ -8,9 +8,16 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
-from sidecar_client.local.identifiers import Kind, id_problem
+from sidecar_client.local.identifiers import MAX_LENGTH, Kind, id_pattern, id_problem
 from sidecar_client.local.shown import printable, shown
 
 FeatureType = Literal["boolean", "numeric", "metered", "enum"]
@@ -40,6 +47,13 @@ def _id(kind: Kind) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _id_schema(kind: Kind) -> WithJsonSchema:
+    """What tools are told of it that only read a schema."""
+    return WithJsonSchema(
+        {"type": "string", "pattern": id_pattern(kind), "maxLength": MAX_LENGTH}
+    )
+
+
 def _text(value: str) -> str:
     """Half of a surrogate pair, as an escape can write it, fits into no answer."""
     if printable(value) != value:
@@ -65,15 +79,15 @@ def _moment(value: object) -> object:
     return value
 
 
-CustomerId = Annotated[str, _id("customer")]
-ResourceId = Annotated[str, _id("resource")]
-FeatureId = Annotated[str, _id("feature")]
-PlanId = Annotated[str, _id("plan")]
-ProductId = Annotated[str, _id("product")]
-AddonId = Annotated[str, _id("add-on")]
-CurrencyId = Annotated[str, _id("currency")]
-SubscriptionId = Annotated[str, _id("subscription")]
-GrantId = Annotated[str, _id("grant")]
+CustomerId = Annotated[str, _id("customer"), _id_schema("customer")]
+ResourceId = Annotated[str, _id("resource"), _id_schema("resource")]
+FeatureId = Annotated[str, _id("feature"), _id_schema("feature")]
+PlanId = Annotated[str, _id("plan"), _id_schema("plan")]
+ProductId = Annotated[str, _id("product"), _id_schema("product")]
+AddonId = Annotated[str, _id("add-on"), _id_schema("add-on")]
+CurrencyId = Annotated[str, _id("currency"), _id_schema("currency")]
+SubscriptionId = Annotated[str, _id("subscription"), _id_schema("subscription")]
+GrantId = Annotated[str, _id("grant"), _id_schema("grant")]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Text = Annotated[str, AfterValidator(_text)]
 Name = Annotated[str, Field(min_length=1), AfterValidator(_text)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +17,15 @@ from types import ModuleType
 import pytest
 import stigg as vendor
 
-from sidecar_client import ApiConfig, ConfigurationError, Stigg, SyncStigg
+from sidecar_client import (
+    ApiConfig,
+    ConfigurationError,
+    ReloadEntitlementsRequest,
+    Stigg,
+    SyncStigg,
+)
+from tests.client.test_local_child import eventually, sidecars
+from tests.client.test_recovery import free_port
 
 CUSTOMER = {
     "id": "customer-demo-01",
@@ -193,3 +203,35 @@ def test_building_and_asking_a_sidecar_imports_no_vendor_client() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port for a local sidecar of the client's own, which is gone after the test."""
+    chosen = free_port()
+    yield chosen
+    eventually(lambda: not sidecars(chosen), f"a sidecar is left on {chosen}")
+
+
+def test_with_a_local_sidecar_it_asks_that_one_also_when_it_was_started_anew(
+    port: int,
+) -> None:
+    with SyncStigg(local_sidecar_port=port) as stigg:
+        customers = stigg.api.v1.customers
+        made = customers.provision(id="new", name="New").data
+        assert customers.retrieve("new").data == made
+        (pid,) = sidecars(port)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: pid not in sidecars(port), "the sidecar is still there")
+        assert customers.retrieve("customer-demo-01").data.id == "customer-demo-01"
+        with pytest.raises(vendor.NotFoundError):
+            customers.retrieve("new")
+
+
+async def test_the_asyncio_client_starts_a_local_sidecar_as_well(port: int) -> None:
+    async with Stigg(local_sidecar_port=port) as stigg:
+        made = await stigg.api.v1.customers.provision(id="new")
+        assert made.data.id == "new"
+        request = ReloadEntitlementsRequest(customer_id="new")
+        answer = await stigg.reload_entitlements(request, timeout=10)
+        assert answer.entitled_entity_exists

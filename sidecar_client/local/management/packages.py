@@ -97,7 +97,7 @@ class Packages(Generic[Package]):
             if any(item.id == package.id for item in self._all(definitions)):
                 raise Refusal(
                     "ALREADY_EXISTS",
-                    f"there is a {self.word} {package.id!r} already; update it, or "
+                    f"the {self.word} {package.id!r} is there already; update it, or "
                     "use another id.",
                 )
             self._put(transaction, definitions, package)

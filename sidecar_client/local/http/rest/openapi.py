@@ -85,9 +85,11 @@ def _operation(
     if endpoint.method == "POST":
         operation["parameters"].append(_IDEMPOTENCY)
     if endpoint.body is not NoBody:
+        body = refs[endpoint.body, "validation"]
         operation["requestBody"] = {
-            "required": True,
-            "content": _json(refs[endpoint.body, "validation"]),
+            "required": "required" in _resolved(body, schemas)
+            or "oneOf" in _resolved(body, schemas),
+            "content": _json(body),
         }
     return operation
 

@@ -68,7 +68,17 @@ _PREFIX: Final = "/api"
 _KEY: Final = "X-API-KEY"
 _ONCE: Final = "Idempotency-Key"
 _MOST_KEY: Final = 255
-_ALL: Final = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+_ALL: Final = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PATCH",
+    "PUT",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+]
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
@@ -107,7 +117,7 @@ def _route(
             return await answer()
         return await _once(answers, key, request, body, answer)
 
-    return Route(f"{_PREFIX}{path}", respond, methods=[*_ALL, "HEAD"])
+    return Route(f"{_PREFIX}{path}", respond, methods=_ALL)
 
 
 async def _once(
