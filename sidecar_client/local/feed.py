@@ -207,7 +207,7 @@ class Subscription:
 
 def _short(fact: Fact) -> Fact:
     if isinstance(fact, str):
-        return limited(fact, _MOST_TEXT)
+        return fact if len(fact) <= _MOST_TEXT else limited(fact, _MOST_TEXT)
     if isinstance(fact, tuple):
         return tuple(limited(text, _MOST_TEXT) for text in fact[:_MOST_TEXTS])
     return fact

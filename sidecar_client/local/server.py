@@ -158,16 +158,23 @@ class SidecarServer:
                 code = grpc.StatusCode.INTERNAL
                 message = f"{name} failed inside the local sidecar; its log says why."
             finally:
-                seconds = perf_counter() - began
-                self._watch.ended(name, code.name, seconds)
-                said = _details(message) or f"in {seconds * 1000:.1f} ms"
-                logger.debug("%s: %s %s", name, code.name, said)
+                self._ended(name, code, message, perf_counter() - began)
+            said = _details(message)
             self._watch.refused(name, request, code.name, said)
             # The error of an abort holds this frame until garbage is collected.
             del sent, request
             return await context.abort(code, said)
 
         return handle
+
+    def _ended(
+        self, name: str, code: grpc.StatusCode, message: str, seconds: float
+    ) -> None:
+        self._watch.ended(name, code, seconds)
+        # Most calls are logged nowhere, and need no text for it.
+        if logger.isEnabledFor(logging.DEBUG):
+            said = _details(message) or f"in {seconds * 1000:.1f} ms"
+            logger.debug("%s: %s %s", name, code.name, said)
 
 
 def _methods(service: SidecarService) -> Mapping[str, Method]:

@@ -5,10 +5,11 @@ Reading requests, answers and announcements lives here; making them does not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
+import grpc
 from google.protobuf.message import Message
 
 from sidecar_client.local.feed import Fact, Feed
@@ -44,10 +45,10 @@ class Watch:
         self.metrics: Metrics | None = None
         """Where calls are counted; None as long as nobody could read them."""
 
-    def ended(self, method: str, code: str, seconds: float) -> None:
+    def ended(self, method: str, code: grpc.StatusCode, seconds: float) -> None:
         """Count a call, whatever its end."""
         if self.metrics is not None:
-            self.metrics.rpc(method, code, seconds)
+            self.metrics.rpc(method, code.name, seconds)
 
     def answered(self, method: str, request: Message, answer: Message) -> None:
         """Tell of what was asked and answered."""
@@ -150,21 +151,15 @@ def _fact(value: object) -> Fact:
 
 
 def _subject(request: Message) -> Mapping[str, Fact]:
-    return {
-        name: value
-        for name in ("customer_id", "resource_id")
-        if (value := _optional(request, name))
-    }
+    return _told(request, ("customer_id", "resource_id"))
 
 
 def _asked(request: Message) -> Mapping[str, Fact]:
-    asked: dict[str, Fact] = {
-        name: value
-        for name in ("feature_id", "currency_id")
-        if (value := _optional(request, name))
-    }
-    options = getattr(request, "options", None)
-    usage = None if options is None else _optional(options, "requested_usage")
+    asked = _told(request, ("feature_id", "currency_id"))
+    if "options" not in _presences(type(request)) or not request.HasField("options"):
+        return asked
+    options = cast("pb.GetEntitlementOptions", getattr(request, "options"))  # noqa: B009
+    usage = _optional(options, "requested_usage")
     values = tuple(getattr(options, "requested_values", ()))
     if usage is not None:
         asked["requested_usage"] = usage
@@ -173,12 +168,29 @@ def _asked(request: Message) -> Mapping[str, Fact]:
     return asked
 
 
+def _told(message: Message, names: Sequence[str]) -> dict[str, Fact]:
+    """The fields that say something, by their names."""
+    return {name: value for name in names if (value := _optional(message, name))}
+
+
 def _optional(message: Message, name: str) -> str | float | None:
     """A field's value; None if the message has no such field, or it is not set."""
-    field = message.DESCRIPTOR.fields_by_name.get(name)
-    if field is None or (field.has_presence and not message.HasField(name)):
+    has_presence = _presences(type(message)).get(name)
+    if has_presence is None or (has_presence and not message.HasField(name)):
         return None
     return cast("str | float", getattr(message, name))
+
+
+_known: dict[type, Mapping[str, bool]] = {}
+
+
+def _presences(kind: type[Message]) -> Mapping[str, bool]:
+    """The fields of a kind of message, and whether they tell that they are not set."""
+    found = _known.get(kind)
+    if found is None:
+        found = {field.name: field.has_presence for field in kind.DESCRIPTOR.fields}
+        _known[kind] = found
+    return found
 
 
 def _reason(
