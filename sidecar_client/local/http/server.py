@@ -15,8 +15,6 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import Server
 
-from sidecar_client.local.ports import HTTP, bound
-
 _MOST_CONNECTIONS = 500
 _GRACE = 1
 
@@ -29,16 +27,14 @@ class HttpServer:
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen and return the port. Raises `ConfigurationError` if it is taken."""
-        listening = bound(host, port, HTTP)
+    async def start(self, listening: socket.socket) -> None:
+        """Serve what comes in at the socket, until `stop`, which closes it."""
         server = _Server(_config(self._app))
         self._server = server
         self._serving = asyncio.create_task(server.serve(sockets=[listening]))
         await server.is_up.wait()
         if not server.started:
             await self._serving
-        return int(listening.getsockname()[1])
 
     async def stop(self) -> None:
         """Answer what is running, then stop listening. Does nothing when stopped."""

@@ -5,21 +5,30 @@ How the two are put together lives here; routes, rules and uvicorn do not.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import socket
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from sidecar_client.local.about import About
 from sidecar_client.local.clock import MovableClock
 from sidecar_client.local.faults import Faults
 from sidecar_client.local.feed import Feed
-from sidecar_client.local.http.app import create_app
 from sidecar_client.local.http.options import HttpOptions
 from sidecar_client.local.http.parts import Parts
-from sidecar_client.local.http.server import HttpServer
 from sidecar_client.local.metrics import Metrics
+from sidecar_client.local.ports import HTTP, bound
 from sidecar_client.local.service import SidecarService
 from sidecar_client.local.watch import Watch
 from sidecar_client.local.webhook_sender import WebhookSender
 from sidecar_client.local.world import World
+
+if TYPE_CHECKING:
+    from sidecar_client.local.http.server import HttpServer
+
+logger = logging.getLogger("sidecar_client.local")
+_WAITING = 256
 
 
 class HttpSide:
@@ -46,7 +55,8 @@ class HttpSide:
                 feed=feed, clock=clock, faults=faults, version=about().version
             )
         self._host = options.host
-        parts = Parts(
+        self._starting: asyncio.Task[HttpServer | None] | None = None
+        self._parts = Parts(
             options=options,
             world=world,
             service=service,
@@ -59,12 +69,37 @@ class HttpSide:
             about=about,
             follow_faults=follow_faults,
         )
-        self._server = HttpServer(create_app(parts))
 
     async def start(self, port: int) -> int:
-        """Listen and return the port. Raises `ConfigurationError` if it is taken."""
-        return await self._server.start(self._host, port)
+        """Listen and return the port. Raises `ConfigurationError` if it is taken.
+
+        Requests wait in line until the routes are loaded, which takes longer than all
+        else at a start and goes on beside it.
+        """
+        listening = bound(self._host, port, HTTP)
+        listening.listen(_WAITING)
+        self._starting = asyncio.create_task(self._serve(listening))
+        return int(listening.getsockname()[1])
 
     async def stop(self) -> None:
         """Answer what is running, then stop. Does nothing when stopped."""
-        await self._server.stop()
+        starting, self._starting = self._starting, None
+        if starting is not None and (server := await starting):
+            await server.stop()
+
+    async def _serve(self, listening: socket.socket) -> HttpServer | None:
+        try:
+            server = await asyncio.to_thread(_server, self._parts)
+            await server.start(listening)
+        except Exception:
+            logger.exception("The HTTP side of the local sidecar does not start")
+            listening.close()
+            return None
+        return server
+
+
+def _server(parts: Parts) -> HttpServer:
+    from sidecar_client.local.http.app import create_app
+    from sidecar_client.local.http.server import HttpServer
+
+    return HttpServer(create_app(parts))

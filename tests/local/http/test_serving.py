@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -18,6 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local import LocalSidecar
+from sidecar_client.local.http import side
+from sidecar_client.local.http.parts import Parts
+from sidecar_client.local.http.server import HttpServer
 from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.local.http.conftest import Client
 from tests.local.wire import ask, check, refusal
@@ -40,6 +44,46 @@ async def test_http_is_served_on_the_running_loop() -> None:
         await asyncio.to_thread(httpx.get, f"{sidecar.http_url}/livez")
 
 
+def test_start_does_not_wait_for_what_http_has_to_load(
+    client_of: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_loaded, load = threading.Event(), vars(side)["_server"]
+
+    def load_late(parts: Parts) -> HttpServer:
+        assert is_loaded.wait(20)
+        return cast("HttpServer", load(parts))
+
+    monkeypatch.setattr(side, "_server", load_late)
+    with LocalSidecar(http_port=0) as sidecar:
+        check(sidecar, TEMPLATES, customer_id="customer-demo-01")
+        with ThreadPoolExecutor(1) as waiting:
+            answer = waiting.submit(client_of(sidecar).get, "/livez")
+            is_loaded.set()
+            assert answer.result().json() == {"status": "UP"}
+
+
+def test_http_that_cannot_be_loaded_is_logged_and_grpc_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Parts) -> HttpServer:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(side, "_server", fail)
+    with LocalSidecar(http_port=0) as sidecar:
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{sidecar.http_url}/livez", verify=False)
+        check(sidecar, TEMPLATES, customer_id="customer-demo-01")
+    assert "The HTTP side of the local sidecar does not start" in caplog.text
+    assert "RuntimeError: broken" in caplog.text
+
+
+def test_sidecar_that_stops_at_once_stops_in_order() -> None:
+    with LocalSidecar(http_port=0) as sidecar:
+        pass
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{sidecar.http_url}/livez", verify=False)
+
+
 def test_restart_keeps_the_port_and_what_was_counted(client_of: Client) -> None:
     with LocalSidecar(http_port=0) as sidecar:
         client = client_of(sidecar)
@@ -55,7 +99,7 @@ def test_restart_keeps_the_port_and_what_was_counted(client_of: Client) -> None:
 
 
 def test_taken_port_is_an_error_and_nothing_is_left_behind() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         sidecar = LocalSidecar(http_port=port)
@@ -65,7 +109,7 @@ def test_taken_port_is_an_error_and_nothing_is_left_behind() -> None:
     assert "--http-port" in str(caught.value)
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((sidecar.host, sidecar.port))
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_follower_of_the_feed_does_not_keep_it_from_stopping() -> None:
@@ -82,7 +126,9 @@ async def test_signals_and_logs_of_the_process_stay_as_they_are() -> None:
     handler = signal.getsignal(signal.SIGINT)
     access = logging.getLogger("uvicorn.access")
     before = (list(access.handlers), access.propagate, access.level)
-    async with LocalSidecar(http_port=0):
+    async with LocalSidecar(http_port=0) as sidecar:
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"{sidecar.http_url}/livez")).is_success
         assert signal.getsignal(signal.SIGINT) is handler
         assert (list(access.handlers), access.propagate, access.level) == before
 

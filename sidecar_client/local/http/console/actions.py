@@ -7,21 +7,17 @@ not live here.
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from uuid import uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sidecar_client.local.credits import granted
-from sidecar_client.local.customers import CreditGrant
 from sidecar_client.local.http.answers import model_of
 from sidecar_client.local.http.parts import Parts
 from sidecar_client.local.management import customers, promotions
-from sidecar_client.local.management.currencies import currency_of
+from sidecar_client.local.management.credits import NewGrant, grant_credits
 from sidecar_client.local.management.found import subscription_of
-from sidecar_client.local.management.missing import live_customer, missing
 from sidecar_client.local.management.package_entitlements import (
     NewFeatureEntitlement,
     add_entitlements,
@@ -33,12 +29,10 @@ from sidecar_client.local.management.promotions import NewPromotion, PromotionPe
 from sidecar_client.local.management.publishing import publish_plan
 from sidecar_client.local.management.subscriptions import update_subscription
 from sidecar_client.local.management.terms import Terms
-from sidecar_client.local.records import Wallet, wallet_key
 from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.values import ResetPeriod
-from sidecar_client.local.wallets import recurring_sources
 from sidecar_client.local.watch import Watch
-from sidecar_client.local.world import Transaction, World
+from sidecar_client.local.world import World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
 
@@ -195,7 +189,15 @@ def _usage_routes(parts: Parts) -> list[BaseRoute]:
 
     async def credit(request: Request) -> Response:
         asked = await model_of(request, AskedCredits)
-        await _grant_credits(parts.world, request.path_params["customer_id"], asked)
+        new = NewGrant(
+            customer_id=request.path_params["customer_id"],
+            currency_id=asked.currency,
+            amount=asked.amount,
+            type=asked.type,
+            resource_id=asked.resource,
+            expires=asked.expires,
+        )
+        await grant_credits(parts.world, new)
         return _done()
 
     at = "/local/customers/{customer_id}"
@@ -241,40 +243,6 @@ async def _change_plan(world: World, plan_id: str, asked: AskedPlanLimit) -> Non
     except Refusal:
         await PLANS.remove_draft(world, plan_id)
         raise
-
-
-async def _grant_credits(world: World, customer_id: str, asked: AskedCredits) -> None:
-    async def work(transaction: Transaction) -> None:
-        index = await transaction.index()
-        customer = await live_customer(transaction, customer_id)
-        currency_of(index, asked.currency)
-        if asked.resource not in (None, *customer.resources):
-            raise missing("resource", asked.resource or "")
-        now = transaction.now
-        grant = CreditGrant(
-            id=f"console-{uuid4().hex[:12]}",
-            currency=asked.currency,
-            amount=asked.amount,
-            type=asked.type,
-            effective=now,
-            expires=asked.expires,
-            resource=asked.resource,
-        )
-        key = wallet_key(customer_id, asked.resource, asked.currency)
-        sources = tuple(
-            recurring_sources(index, customer, asked.resource, asked.currency, now)
-        )
-        wallet = await transaction.read(key) or Wallet()
-        transaction.write(key, granted(wallet, grant, sources, now))
-        transaction.announce(
-            "credits.granted",
-            customer_id=customer_id,
-            resource_id=asked.resource,
-            currency_id=asked.currency,
-            amount=asked.amount,
-        )
-
-    await world.transact(work)
 
 
 def _done() -> Response:
