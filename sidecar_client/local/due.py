@@ -45,10 +45,16 @@ class Due:
         self._next: dict[str, datetime] = {}
         self._heap: list[tuple[datetime, str]] = []
         self._changed: dict[str, datetime] = {}
+        self._all_since: datetime | None = world.clock()
+        """Since when all customers are to be looked at; None: they have been."""
+        self._told_until = self._all_since
         self._news = asyncio.Event()
 
     def note(self, announcement: Announcement) -> None:
         """Look at a customer again: something happened to it. On the loop of `run`."""
+        if announcement.kind == "catalog.loaded":
+            self._all_since = self._all_since or announcement.at
+            self._news.set()
         if announcement.customer_id is not None:
             # The clock may be moved before it is looked at.
             self._changed.setdefault(announcement.customer_id, announcement.at)
@@ -65,16 +71,18 @@ class Due:
                 await self._run()
             except Exception:
                 logger.exception("What is due was not told; it is looked at again.")
+                # What is told a second time is known by its mark.
+                self._all_since = self._told_until
                 await asyncio.sleep(_LOOK)
 
     async def _run(self) -> None:
-        now = self._world.clock()
-        async for _, entry in records_of(self._world, "customer/"):
-            self._plan(cast("Customer", entry.record), now)
         while True:
+            self._news.clear()
+            now = self._world.clock()
+            await self._look_at_all()
             await self._look_at_changed()
             await self._announce_due()
-            self._news.clear()
+            self._told_until = now
             try:
                 await asyncio.wait_for(self._news.wait(), self._patience())
             except TimeoutError:
@@ -86,6 +94,13 @@ class Due:
             return None
         left = (self._heap[0][0] - self._world.clock()).total_seconds()
         return min(max(left, 0.0), _LOOK)
+
+    async def _look_at_all(self) -> None:
+        since, self._all_since = self._all_since, None
+        if since is None:
+            return
+        async for _, entry in records_of(self._world, "customer/"):
+            self._plan(cast("Customer", entry.record), since)
 
     async def _look_at_changed(self) -> None:
         while self._changed:

@@ -23,6 +23,7 @@ from sidecar_client.local.world import Transaction, World
 
 _CUSTOMERS_AT_ONCE = 100
 _MOST_TOLD = 5
+_MOST_PARTS = 1_000
 
 
 class _Overtaken(Exception):
@@ -123,7 +124,10 @@ async def _step(
         if is_again:
             lines = changes_in_words(plan.changes)
             transaction.announce(
-                "catalog.loaded", changes=len(lines), said="; ".join(lines[:_MOST_TOLD])
+                "catalog.loaded",
+                changes=len(lines),
+                said="; ".join(lines[:_MOST_TOLD]),
+                changed=_changed_parts(plan.changes),
             )
 
     await world.transact(work)
@@ -143,3 +147,11 @@ async def _define(transaction: Transaction, changes: Sequence[Change]) -> None:
 def _batched(items: Sequence[CustomerChange]) -> Iterable[Sequence[CustomerChange]]:
     for begin in range(0, len(items), _CUSTOMERS_AT_ONCE):
         yield items[begin : begin + _CUSTOMERS_AT_ONCE]
+
+
+def _changed_parts(changes: Sequence[Change]) -> tuple[str, ...]:
+    """What was changed, such as `plans/pro`, for those who tell others of it."""
+    parts = dict.fromkeys(
+        f"{change.path[0]}/{change.path[1]}" for change in changes if change.path[1:]
+    )
+    return tuple(parts)[:_MOST_PARTS]

@@ -85,7 +85,7 @@ class Watch:
         facts = {
             name: told
             for name, value in announcement.facts.items()
-            if name not in ("what", "customer_id", "resource_id")
+            if name not in ("what", "customer_id", "resource_id", "changed")
             and (told := _fact(value)) is not None
         }
         self._feed.publish(

@@ -39,6 +39,13 @@ MOST_AFFECTED: Final = 1_000
 _GONE: Final = {"archived": "deleted", "unarchived": "updated", "published": "updated"}
 _UNTOLD: Final = ("credits.consumed",)
 """What the vendor has no event for."""
+_OF_FILES: Final = {
+    "plans": ("plan.published", "plan_id"),
+    "addons": ("addon.published", "addon_id"),
+    "features": ("feature.updated", "feature_id"),
+    "currencies": ("credit_type.updated", "currency_id"),
+}
+"""What is told of the parts of a catalog that a new edition of its file has changed."""
 _OF_ENTITLEMENTS: Final = (
     *("customer.deleted", "customer.updated", "subscription.", "credits."),
     "promotionalEntitlement.",
@@ -52,6 +59,10 @@ async def messages_of(world: World, told: Announcement) -> AsyncIterator[Message
     What they say of things is as these are now, which may be later than it happened.
     """
     if told.kind in _UNTOLD:
+        return
+    if told.kind == "catalog.loaded":
+        async for message in _of_catalog(world, told):
+            yield message
         return
     thing, _, what = told.kind.partition(".")
     index = await world.index()
@@ -70,6 +81,32 @@ async def messages_of(world: World, told: Announcement) -> AsyncIterator[Message
         yield Message(type="subscription.trial_started", at=told.at, fields=fields)
     if told.customer_id is not None and told.kind.startswith(_OF_ENTITLEMENTS):
         subject = Subject(customer_id=told.customer_id, resource_id=told.resource_id)
+        yield await entitlements_updated(world, subject, told.kind, told.at)
+
+
+async def _of_catalog(world: World, told: Announcement) -> AsyncIterator[Message]:
+    """What a new edition of the catalog's file has changed, such as `plans/pro`."""
+    for part in cast("tuple[str, ...]", told.facts.get("changed", ())):
+        things, _, name = part.partition("/")
+        if things == "customers":
+            async for message in _of_customer(world, told, name):
+                yield message
+        elif found := _OF_FILES.get(things):
+            kind, fact = found
+            one = Announcement(kind=kind, at=told.at, facts={fact: name})
+            async for message in messages_of(world, one):
+                yield message
+
+
+async def _of_customer(
+    world: World, told: Announcement, name: str
+) -> AsyncIterator[Message]:
+    _, customer = await world.index_and_customer(name)
+    kind = "customer.deleted" if customer is None else "customer.updated"
+    customer = customer or Customer(id=name)
+    yield Message(type=kind, at=told.at, fields=customer_fields(customer))
+    for resource in (None, *customer.resources):
+        subject = Subject(customer_id=name, resource_id=resource)
         yield await entitlements_updated(world, subject, told.kind, told.at)
 
 

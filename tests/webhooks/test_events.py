@@ -16,6 +16,11 @@ from sidecar_client.local.due import Due
 from sidecar_client.local.entitlements import Entitlement
 from sidecar_client.local.evaluation import Subject
 from sidecar_client.local.loading import load_catalog
+from sidecar_client.local.management.credits import (
+    NewGrant,
+    grant_credits,
+    void_grant,
+)
 from sidecar_client.local.management.currencies import NewCurrency, create_currency
 from sidecar_client.local.management.customers import (
     NewCustomer,
@@ -272,6 +277,53 @@ async def test_new_version_of_an_addon_is_told_to_whoever_bought_it(
     assert types(told) == ["addon.updated", "entitlements.updated"]
 
 
+async def test_catalog_that_is_edited(tells: Tells) -> None:
+    world = tells.world
+    catalog = load_catalog(CATALOG)
+    plans = [
+        plan.model_copy(update={"entitlements": {"seats": Entitlement(limit=2)}})
+        if plan.id == "free"
+        else plan
+        for plan in catalog.plans
+    ]
+    acme, old = catalog.customers
+    edited = catalog.model_copy(
+        update={
+            "plans": tuple(plans),
+            "customers": (acme.model_copy(update={"name": "Acme Ltd"}), old),
+        }
+    )
+    messages = await tells.of(populate(world, edited))
+    told = {message.type: message.fields for message in messages}
+    assert types(messages) == [
+        "plan.updated",
+        "entitlements.updated",
+        "customer.updated",
+        "entitlements.updated",
+    ]
+    assert told["plan.updated"]["id"] == "free"
+    assert messages[1].fields["customer"]["id"] == "old"
+    assert messages[1].fields["entitlements"][0]["usageLimit"] == 2
+    assert told["customer.updated"]["name"] == "Acme Ltd"
+    gone = edited.model_copy(update={"customers": (old,)})
+    messages = await tells.of(populate(world, gone))
+    assert types(messages) == ["customer.deleted", "entitlements.updated"]
+
+
+async def test_credits_that_are_granted_and_voided(tells: Tells) -> None:
+    world = tells.world
+    new = NewGrant(
+        customer_id="acme", currency_id="tokens", amount=9, type="paid", name="Nine"
+    )
+    granted = await tells.of(grant_credits(world, new))
+    assert types(granted) == ["credits.granted", "entitlements.updated"]
+    fields = granted[0].fields
+    assert (fields["customerId"], fields["amount"]) == ("acme", 9)
+    assert granted[1].fields["entitlements"][0]["creditBalance"]["totalGranted"] == 9
+    voided = await tells.of(void_grant(world, fields["grantId"]))
+    assert types(voided) == ["credits.grant.voided", "entitlements.updated"]
+
+
 async def test_credits_that_run_out(tells: Tells) -> None:
     pool = Pool(
         key=wallet_key("acme", None, "tokens"),
@@ -373,6 +425,18 @@ async def test_subscription_that_begins_later(tells: Tells, due: Move) -> None:
     assert messages[0].fields["status"] == "ACTIVE"
 
 
+async def test_subscription_of_a_catalog_that_is_edited_ends(
+    tells: Tells, due: Move
+) -> None:
+    end = (NOW + timedelta(days=5)).isoformat()
+    subscription = {"plan": "free", "end": end}
+    customers = [{"id": "acme"}, {"id": "old", "subscriptions": [subscription]}]
+    edited = load_catalog({**CATALOG, "customers": customers})
+    await tells.of(populate(tells.world, edited))
+    await due(timedelta(days=5))
+    assert "subscription.expired" in types(await tells.new())
+
+
 async def test_promotion_that_ends(tells: Tells, due: Move) -> None:
     wish = NewPromotion(feature_id="seats", terms=Terms(amount=7), period="one_week")
     await tells.of(grant_promotions(tells.world, "acme", [wish]))
@@ -399,6 +463,35 @@ async def test_what_is_due_is_told_once_by_all_who_share_a_store(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert len(tells.announced) + len(announced) == 1
+
+
+async def test_store_that_is_away_is_waited_for(
+    tells: Tells, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sidecar_client.local.due._LOOK", 0.001)
+    world, clock = tells.world, tells.world.clock
+    await tells.of(subscribe(world, end=NOW + timedelta(days=1)))
+    running = Due(world)
+    task = asyncio.ensure_future(running.run())
+    await asyncio.sleep(0)
+    scan, read = world.store.scan, world.store.read
+
+    async def away(*_: object, **__: object) -> Any:
+        raise OSError("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "read", away)
+        patch.setattr(world.store, "scan", away)
+        assert isinstance(clock, MovableClock)
+        clock.advance(timedelta(days=1))
+        running.look()
+        await until(lambda: "looked at again" in caplog.text)
+        assert not tells.announced
+    assert (world.store.scan, world.store.read) == (scan, read)
+    await until(lambda: tells.announced)
+    assert [one.kind for one in tells.announced] == ["subscription.expired"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_subject_that_is_unknown_has_nothing(tells: Tells) -> None:
