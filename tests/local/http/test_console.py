@@ -16,10 +16,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from sidecar_client.local import LocalSidecar
+from sidecar_client.local import LocalSidecar, Webhook
 from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.browser import chromium
 from tests.local.wire import ask, check, refusal
+from tests.webhooks.receiver import receiver
 
 PATIENCE = 20
 HOSTILE = '<img src=x onerror="document.title=1"><b>bold</b>'
@@ -82,6 +83,10 @@ return [...document.querySelectorAll(`${arguments[0]} button`)].find((button) =>
   [button.innerText.trim(), button.ariaLabel].includes(arguments[1])) ?? null;
 """
 """A button by what it says or is named."""
+WIDE = """[...document.querySelectorAll("main *")]
+.filter((item) => item.getBoundingClientRect().right > 361)
+.map((item) => item.className)"""
+"""What is beyond the edge of a phone of 360 pixels."""
 Found = TypeVar("Found")
 
 
@@ -433,6 +438,27 @@ def test_outage_of_a_test_is_shown_as_well(developer: Developer) -> None:
     developer.see_no_more("Outage simulated")
 
 
+def test_webhooks_that_were_sent_are_shown_and_sent_again(browser: Chrome) -> None:
+    with receiver() as taken:
+        hook = Webhook(url=taken.url, secret="whsec-of-a-test")
+        with LocalSidecar(WORLD, http_port=0, webhooks=[hook]) as sidecar:
+            developer = Developer(browser, sidecar)
+            developer.open("acme")
+            developer.press("Archive…")
+            developer.press("Archive")
+            developer.press("Webhooks")
+            developer.see("✓ Delivered", within="dialog")
+            assert "whsec" not in str(developer.run("document.body.outerHTML"))
+            before = len(taken.got)
+            developer.all("dialog summary")[0].click()
+            assert '"messageId"' in developer.text("dialog pre")
+            developer.press("Send it again")
+            developer.see("is sent again.", within="#toasts")
+            developer.see("2 attempts, status 200", within="dialog")
+            assert len(taken.got) > before
+            browser.get("about:blank")
+
+
 def test_what_others_wrote_is_text_and_nothing_else(developer: Developer) -> None:
     developer.open("hostile")
     developer.see(HOSTILE, within="#customer")
@@ -498,9 +524,9 @@ def test_keyboard_is_enough_and_focus_comes_back(developer: Developer) -> None:
     assert focused.get_dom_attribute("aria-label") == "Edit the limit of Seats"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wider_than_a_phone(developer: Developer, scheme: str) -> None:
+def test_nothing_is_wider_than_a_phone_in_light_and_dark(developer: Developer) -> None:
     developer.open(LONG)
+    check(developer.sidecar, LONG, customer_id=LONG)
     developer.emulate(
         "setDeviceMetricsOverride",
         width=360,
@@ -508,26 +534,16 @@ def test_nothing_is_wider_than_a_phone(developer: Developer, scheme: str) -> Non
         deviceScaleFactor=1,
         mobile=True,
     )
-    developer.emulate(
-        "setEmulatedMedia",
-        features=[{"name": "prefers-color-scheme", "value": scheme}],
-    )
     try:
-        check(developer.sidecar, LONG, customer_id=LONG)
-        for view in ("Customer", "Live", "Customers"):
-            developer.run(
-                "[...document.querySelectorAll('.tabs button')]"
-                f".find((tab) => tab.innerText.trim().startsWith('{view}')).click()"
-            )
-            assert developer.run("document.documentElement.scrollWidth") == 360, view
-            wide = developer.run(
-                "[...document.querySelectorAll('main *')]"
-                ".filter((item) => item.getBoundingClientRect().right > 361)"
-                ".map((item) => item.className)"
-            )
-            assert wide == [], view
-        dark = developer.run("getComputedStyle(document.body).backgroundColor")
-        assert (dark == "rgb(14, 19, 26)") == (scheme == "dark")
+        for scheme, background in (("light", "243, 245, 248"), ("dark", "14, 19, 26")):
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            developer.emulate("setEmulatedMedia", features=features)
+            shown = developer.run("getComputedStyle(document.body).backgroundColor")
+            assert shown == f"rgb({background})"
+            for view in ("customer", "live", "customers"):
+                developer.run(f"document.querySelector('[data-show={view}]').click()")
+                assert developer.run("document.documentElement.scrollWidth") == 360
+                assert developer.run(WIDE) == [], (scheme, view)
     finally:
         developer.emulate("clearDeviceMetricsOverride")
         developer.emulate("setEmulatedMedia", features=[])

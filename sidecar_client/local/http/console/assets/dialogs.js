@@ -6,7 +6,7 @@ import { byId, el, toast } from "./dom.js";
  * Opens a form. `body` is its fields, `submit` sends it: it returns what to say
  * afterwards, or throws what is shown in the form, which then stays open.
  */
-export function openForm({ title, lead = "", body, action, submit, aside = null, danger = false }) {
+export function openForm({ title, lead = "", body, action, submit, aside = null, danger = false, wide = false }) {
   const dialog = byId("dialog").content.firstElementChild.cloneNode(true);
   const part = (name) => dialog.querySelector(`[data-part="${name}"]`);
   const opener = document.activeElement;
@@ -18,7 +18,8 @@ export function openForm({ title, lead = "", body, action, submit, aside = null,
   part("body").append(...body);
   part("submit").textContent = action;
   if (danger) part("submit").className = "danger";
-  if (!submit) part("submit").remove();
+  if (wide) dialog.classList.add("wide");
+  if (!submit) part("submit").hidden = true;
   if (!submit) part("cancel").textContent = "Close";
   if (aside) {
     const button = el("button", { type: "button", class: "aside", onclick: () => run(aside.run) }, aside.label);

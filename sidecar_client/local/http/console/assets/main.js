@@ -7,6 +7,7 @@ import { reload, startCustomers } from "./customers.js";
 import { byId, settled } from "./dom.js";
 import { startLive } from "./live.js";
 import { ask as askFaults, setLost, startOutage } from "./outage.js";
+import { startWebhooks } from "./webhooks.js";
 
 const reloadSoon = settled(reload, 400);
 const aboutSoon = settled(() => about().catch(() => {}), 100);
@@ -77,5 +78,6 @@ addEventListener("hashchange", follow);
 about().catch(() => {});
 startClock().then(follow);
 startOutage();
+startWebhooks();
 startCustomers();
 startLive({ happening, lost, restarted: everything });
