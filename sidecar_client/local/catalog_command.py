@@ -1,4 +1,4 @@
-"""The command line: `stigg-guard catalog validate`, `show`, `diff` and `schema`.
+"""The command line: `stigg-guard catalog validate`, `show`, `diff`, `schema`, `pull`.
 
 What people type and read lives here; what is done is in modules of its own.
 """
@@ -19,6 +19,7 @@ from sidecar_client.local.catalog_diff import Change, diff
 from sidecar_client.local.catalog_text import text_of
 from sidecar_client.local.catalog_words import changes_in_words
 from sidecar_client.local.loading import DEMO, load_catalog
+from sidecar_client.local.pull_command import pull
 
 _PATHS = click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 
@@ -99,6 +100,9 @@ def schema() -> None:
     from sidecar_client.local.schema import catalog_schema
 
     click.echo(json.dumps(catalog_schema(), indent=2))
+
+
+catalogs.add_command(pull)
 
 
 def contents_of(catalog: Catalog) -> str:

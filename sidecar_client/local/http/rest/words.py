@@ -121,7 +121,7 @@ _WEEKDAYS: Final[dict[str, AnchorRule]] = {
     "EveryFriday": "friday",
     "EverySaturday": "saturday",
 }
-_RULES: Final[dict[str, AnchorRule]] = {
+RESET_RULES: Final[dict[str, AnchorRule]] = {
     "SubscriptionStart": "subscription_start",
     "StartOfTheMonth": "start_of_month",
     **_WEEKDAYS,
@@ -177,7 +177,7 @@ class Resets(Body):
             "WEEK": self.weekly_reset_period_configuration,
         }
         found = fitting.get(self.reset_period or "")
-        return _RULES[found.according_to] if found else "subscription_start"
+        return RESET_RULES[found.according_to] if found else "subscription_start"
 
 
 class ResetConfiguration(Wire):
@@ -198,7 +198,7 @@ def reset_configuration(entitlement: Entitlement) -> ResetConfiguration | None:
         return None
     if not isinstance(anchor, str):
         return None
-    return ResetConfiguration(according_to=key_of(_RULES, anchor))
+    return ResetConfiguration(according_to=key_of(RESET_RULES, anchor))
 
 
 def feature_type(name: FeatureTypeName, meter: MeterTypeName) -> FeatureType:
