@@ -6,11 +6,11 @@ Reporting usage lives in `metering` and `event_intake`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, cast
 
-from sidecar_client.local.catalog import CreditRate, EventMeter
+from sidecar_client.local.catalog import CreditRate, EventMeter, Feature
 from sidecar_client.local.credits import Balance
 from sidecar_client.local.evaluation import Subject
 from sidecar_client.local.management.missing import customer_of, feature_of
@@ -18,6 +18,7 @@ from sidecar_client.local.management.pages import records_of
 from sidecar_client.local.meters import Dimension, counts, number, share_of
 from sidecar_client.local.records import Aggregate, Usage, usage_key
 from sidecar_client.local.refusal import Refusal
+from sidecar_client.local.units import in_units
 from sidecar_client.local.wallets import credit_rate, pools, standing_of
 from sidecar_client.local.world import World
 
@@ -89,7 +90,11 @@ async def usage_history(
         if points:
             break
     points.sort(key=lambda point: (point.at, not point.is_reset))
-    return [point for point in points if start <= point.at <= end]
+    return [
+        replace(point, value=in_units(feature, point.value))
+        for point in points
+        if start <= point.at <= end
+    ]
 
 
 async def estimate_usage(
@@ -103,7 +108,8 @@ async def estimate_usage(
     rate = credit_rate(index, customer, subject, feature_id, world.clock())
     if rate is None:
         return [], ["FEATURE_NOT_CREDIT_BASED"]
-    cost = Cost(feature_id=feature_id, amount=value * rate.rate)
+    units = in_units(index.features[feature_id], value)
+    cost = Cost(feature_id=feature_id, amount=units * rate.rate)
     return await _estimates(world, subject, {rate.currency: [cost]}), []
 
 
@@ -119,9 +125,7 @@ async def estimate_event(
         if rate is None or feature.events is None:
             continue
         if counts(feature.events, dimensions):
-            cost = _event_cost(
-                feature.id, feature.events, rate, dimensions, world.clock()
-            )
+            cost = _event_cost(feature, feature.events, rate, dimensions, world.clock())
             costs.setdefault(rate.currency, []).append(cost)
     if not costs:
         return [], ["FEATURE_NOT_CREDIT_BASED"]
@@ -129,17 +133,18 @@ async def estimate_event(
 
 
 def _event_cost(
-    feature_id: str,
+    feature: Feature,
     meter: EventMeter,
     rate: CreditRate,
     dimensions: Mapping[str, Dimension],
     now: datetime,
 ) -> Cost:
     if meter.aggregation not in ("count", "sum"):
-        return Cost(feature_id=feature_id, amount=0.0, is_supported=False)
+        return Cost(feature_id=feature.id, amount=0.0, is_supported=False)
     share = share_of(meter, dimensions, visible=now, is_new=True)
     units = share.count if meter.aggregation == "count" else share.total
-    return Cost(feature_id=feature_id, amount=units * rate.rate)
+    amount = in_units(feature, units) * rate.rate
+    return Cost(feature_id=feature.id, amount=amount)
 
 
 async def _estimates(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
+from operator import attrgetter
+from pathlib import Path
 
 import httpx
 import pytest
@@ -130,3 +133,42 @@ def test_the_openapi_document_is_valid_and_has_every_endpoint(url: str) -> None:
     assert described == {(e.method, f"/api{e.path}") for e in ENDPOINTS}
     names = [e.name for e in ENDPOINTS]
     assert len(set(names)) == len(names)
+
+
+def _below(path: str) -> str:
+    """A path without the names of its ids."""
+    return re.sub(r"{\w+}", "{}", path)
+
+
+def test_every_path_of_the_vendors_client_is_answered_or_said_not_to_be(
+    http: httpx.Client,
+) -> None:
+    ours = {(e.method, _below(f"/api{e.path}")) for e in ENDPOINTS}
+    missing: list[str] = []
+    for source in Path(stigg.__file__).parent.glob("resources/**/*.py"):
+        calls = re.findall(
+            r"self\._(get_api_list|get|post|patch|put|delete)\(\s*"
+            r'(?:path_template\(\s*)?"(/api/[^"]+)"',
+            source.read_text(),
+        )
+        for verb, path in calls:
+            method = "GET" if verb == "get_api_list" else verb.upper()
+            if (method, _below(path)) not in ours:
+                answer = http.request(method, re.sub(r"{\w+}", "x", path))
+                if answer.status_code != 501:
+                    missing.append(f"{method} {path}: {answer.status_code}")
+    assert missing == []
+
+
+def test_the_documentation_tells_of_every_endpoint_and_how_to_call_it(
+    client: stigg.Stigg,
+) -> None:
+    page = Path(__file__).parents[3] / "docs" / "management-api.md"
+    rows = re.findall(
+        r"^\| (?:`(.*)`)? \| `(\w+) (/v\S+)` \|$", page.read_text("utf-8"), re.M
+    )
+    told = {(method, path) for _, method, path in rows}
+    undocumented = {("GET", "/v1/products/{id}")}
+    assert told | undocumented == {(e.method, e.path) for e in ENDPOINTS}
+    for name, _, _ in rows:
+        assert callable(attrgetter(name)(client)), name

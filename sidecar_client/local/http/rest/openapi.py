@@ -107,7 +107,7 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _errors(problem: dict[str, Any]) -> dict[str, Any]:
-    statuses = sorted({401, 413, *STATUSES.values()})
+    statuses = sorted({401, 413, 503, *STATUSES.values()})
     return {
         str(status): {"description": "An error.", "content": _json(problem)}
         for status in statuses

@@ -5,16 +5,12 @@ What is refused, and with which code, does not live here.
 
 from __future__ import annotations
 
-import logging
-
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from sidecar_client.local.http.rest.wire import Problem
 from sidecar_client.local.refusal import Code, Refusal
 from sidecar_client.local.shown import limited, printable, shown
-
-logger = logging.getLogger("sidecar_client.local")
 
 STATUSES: dict[Code, int] = {
     "INVALID_ARGUMENT": 400,
