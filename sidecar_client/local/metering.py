@@ -22,7 +22,14 @@ from sidecar_client.local.evaluation import (
     standing,
 )
 from sidecar_client.local.periods import Window
-from sidecar_client.local.records import Key, Point, Usage, customer_key
+from sidecar_client.local.records import (
+    History,
+    Key,
+    Point,
+    Usage,
+    customer_key,
+    history_key,
+)
 from sidecar_client.local.refusal import (
     Code,
     Refusal,
@@ -190,7 +197,7 @@ async def _applied(transaction: Transaction, made: _Measurement) -> float:
     total = made.value + (usage.total if made.update == "delta" else 0.0)
     if total < 0 or not math.isfinite(total):
         raise _out_of_range(made, total)
-    transaction.write(made.counter, _after(usage, total, transaction.now))
+    await _count(transaction, made.counter, usage, total)
     more = in_units(made.feature, total) - in_units(made.feature, usage.total)
     await spend(transaction, made.subject, {made.feature.id: more})
     if made.billed is not None:
@@ -211,14 +218,22 @@ def _mark(key: str) -> str:
     return f"measurement/{blake2b(key.encode(), digest_size=16).hexdigest()}"
 
 
-def _after(usage: Usage, total: float, now: datetime) -> Usage:
-    """The counter with a new total; of a minute, the history keeps the last one."""
-    minute = now.replace(second=0, microsecond=0)
-    history = usage.history
-    if history and history[-1].at == minute:
-        history = history[:-1]
-    history = (*history[1 - MOST_HISTORY :], Point(at=minute, total=total))
-    return Usage(total=total, updated=now, history=history)
+async def _count(
+    transaction: Transaction, counter: Key[Usage], before: Usage, total: float
+) -> None:
+    """Write a new total; the last one of an earlier minute goes into the history."""
+    now = transaction.now
+    if before.updated is not None and _minute(before.updated) != _minute(now):
+        key = history_key(counter.name)
+        points = (await transaction.read(key) or History()).points
+        last = Point(at=_minute(before.updated), total=before.total)
+        points = (*points[1 - MOST_HISTORY :], last)
+        transaction.write(key, History(points=points))
+    transaction.write(counter, Usage(total=total, updated=now))
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
 
 
 def _update(number: int, where: str) -> Literal["delta", "set"]:

@@ -34,7 +34,7 @@ from sidecar_client.local.records import (
 from sidecar_client.local.wallets import recurring_sources
 from sidecar_client.local.world import Transaction, World
 
-_OF_CUSTOMERS: Final = ("usage", "billed", "aggregate", "seen", "wallet")
+_OF_CUSTOMERS: Final = ("usage", "history", "billed", "aggregate", "seen", "wallet")
 """The kinds of records that go with their customer."""
 _KEPT_APART: Final = frozenset({"credits", "usage"})
 _AT_ONCE: Final = 1000

@@ -34,8 +34,23 @@ class Usage(_Kept):
 
     total: float = 0.0
     updated: datetime | None = None
-    history: Annotated[tuple[Point, ...], Field(max_length=1000)] = ()
-    """The newest totals, one for each minute."""
+
+    def model_post_init(self, context: object, /) -> None:
+        """Share what nobody asks for: it would be a third of each of so many."""
+        del context
+        object.__setattr__(self, "__pydantic_fields_set__", _GIVEN)
+
+
+_GIVEN: set[str] = set()
+
+
+class History(_Kept):
+    """What the totals of a counter were before: the last of each minute of changes.
+
+    Apart from the counter, which is written far more often, and is often alone.
+    """
+
+    points: Annotated[tuple[Point, ...], Field(max_length=1000)] = ()
 
 
 class Share(_Kept):
@@ -142,6 +157,8 @@ class Key(NamedTuple, Generic[_Record_co]):
     kind: type[_Record_co]
 
 
+WINDOW = "%Y%m%dT%H%M%S.%f"
+"""How names tell where a window begins: in the order of time."""
 Counter = Key[Usage | Aggregate]
 """Where the usage of a feature is kept, reported or aggregated."""
 DEFINITIONS = Key("definitions", Definitions)
@@ -165,14 +182,19 @@ def usage_key(
     No resource for what is used on a subscription of the whole customer; no window for
     usage that never resets.
     """
-    window = "" if window_start is None else f"{window_start:%Y%m%dT%H%M%S.%f}"
+    window = "" if window_start is None else window_start.strftime(WINDOW)
     return Key(f"usage/{customer_id}/{resource_id or ''}/{feature_id}/{window}", Usage)
 
 
 def billed_key(counter: Key[Usage], period_start: datetime) -> Key[Usage]:
     """Where usage is counted by billing periods, beside a counter of reset periods."""
     scope = counter.name.partition("/")[2].rpartition("/")[0]
-    return Key(f"billed/{scope}/{period_start:%Y%m%dT%H%M%S.%f}+", Usage)
+    return Key(f"billed/{scope}/{period_start.strftime(WINDOW)}+", Usage)
+
+
+def history_key(counter_name: str) -> Key[History]:
+    """Where earlier totals of a counter are kept."""
+    return Key(f"history/{counter_name.partition('/')[2]}", History)
 
 
 def aggregate_key(counter: Key[Usage]) -> Key[Aggregate]:
@@ -208,6 +230,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "source": Catalog,
     "customer": Customer,
     "usage": Usage,
+    "history": History,
     "billed": Usage,
     "aggregate": Aggregate,
     "seen": Seen,

@@ -28,11 +28,13 @@ from sidecar_client.local.loading import CatalogSource, load
 from sidecar_client.local.loop_thread import LoopThread
 from sidecar_client.local.populate import populate
 from sidecar_client.local.ports import address
+from sidecar_client.local.pruning import keep_pruning
 from sidecar_client.local.server import SidecarServer
 from sidecar_client.local.service import SidecarService
 from sidecar_client.local.stores.base import StoreError
 from sidecar_client.local.stores.location import StoreSource, store_of
 from sidecar_client.local.stores.redis import RedisStore
+from sidecar_client.local.tasks import ended
 from sidecar_client.local.watch import Watch
 from sidecar_client.local.webhook_sender import WebhookSender
 from sidecar_client.local.webhooks import Webhook
@@ -130,6 +132,7 @@ class LocalSidecar:
             offline=offline,
         )
         self._offline = offline
+        self._pruning: asyncio.Task[None] | None = None
         self._server: SidecarServer | None = None
         self._http: HttpSide | None = None
         self._thread: LoopThread | None = None
@@ -240,6 +243,8 @@ class LocalSidecar:
         await self.webhooks.stop()
         if server is not None:
             await server.stop()
+        pruning, self._pruning = self._pruning, None
+        await ended(pruning)
         await self.world.store.close()
 
     async def _fill(self) -> None:
@@ -251,6 +256,7 @@ class LocalSidecar:
             await populate(self.world, self.catalog)
         except StoreError as error:
             raise ConfigurationError(str(error)) from error
+        self._pruning = asyncio.create_task(keep_pruning(self.world))
 
     async def follow_faults(self) -> None:
         """Listen for gRPC, or stop to, as the faults say; does nothing when stopped."""

@@ -16,13 +16,19 @@ from sidecar_client.local.evaluation import Subject
 from sidecar_client.local.management.missing import customer_of, feature_of
 from sidecar_client.local.management.pages import records_of
 from sidecar_client.local.meters import Dimension, counts, number, share_of
-from sidecar_client.local.records import Aggregate, Usage, usage_key
+from sidecar_client.local.records import (
+    WINDOW,
+    Aggregate,
+    History,
+    Usage,
+    history_key,
+    usage_key,
+)
 from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.units import in_units
 from sidecar_client.local.wallets import credit_rate, pools, standing_of
 from sidecar_client.local.world import World
 
-_WINDOW = "%Y%m%dT%H%M%S.%f"
 Hindrance = Literal["FEATURE_NOT_FOUND", "FEATURE_NOT_CREDIT_BASED"]
 
 
@@ -180,8 +186,9 @@ async def _reported(
     async for name, entry in records_of(world, prefix):
         usage = cast("Usage", entry.record)
         points += _reset(name.removeprefix(prefix))
-        points += [UsagePoint(at=p.at, value=p.total) for p in usage.history]
-        if not usage.history and usage.updated is not None:
+        earlier = await world.read(history_key(name)) or History()
+        points += [UsagePoint(at=p.at, value=p.total) for p in earlier.points]
+        if usage.updated is not None:
             points.append(UsagePoint(at=usage.updated, value=usage.total))
     return points
 
@@ -208,5 +215,5 @@ def _reset(window: str) -> list[UsagePoint]:
     """Usage is zero where a window of a reset period begins."""
     if not window:
         return []
-    begun = datetime.strptime(window, _WINDOW).replace(tzinfo=UTC)
+    begun = datetime.strptime(window, WINDOW).replace(tzinfo=UTC)
     return [UsagePoint(at=begun, value=0.0, is_reset=True)]

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from sidecar_client.local.stores.base import ABSENT, MOST_MARKS, Changes, Entry
 
+_MOST_OUTDATED = 1000
+
 
 class MemoryStore:
     """A `Store` in dictionaries. One event loop uses it at a time, so no lock."""
@@ -22,9 +24,11 @@ class MemoryStore:
     def __init__(self, *, most_marks: int = MOST_MARKS) -> None:
         self._entries: dict[str, Entry] = {}
         self._version = 0
-        # The names of each kind; sorted again by the first scan after an addition.
+        # The names of each kind, put in order by the first scan after a change: added
+        # ones are at the end, maybe twice, and removed ones are still there.
         self._names: dict[str, list[str]] = {}
         self._unsorted: set[str] = set()
+        self._outdated: set[str] = set()
         self._marks: OrderedDict[str, None] = OrderedDict()
         self._most_marks = most_marks
 
@@ -64,11 +68,14 @@ class MemoryStore:
     def _write(self, name: str, record: BaseModel | None) -> None:
         if record is None:
             if self._entries.pop(name, None) is not None:
-                self._names[_kind(name)].remove(name)
+                self._outdated.add(_kind(name))
             return
         if name not in self._entries:
             kind = _kind(name)
-            self._names.setdefault(kind, []).append(name)
+            names = self._names.setdefault(kind, [])
+            if len(names) > 2 * len(self._entries) + _MOST_OUTDATED:
+                self._ordered(kind)
+            names.append(name)
             self._unsorted.add(kind)
         self._entries[name] = Entry(self._version, record)
 
@@ -77,10 +84,7 @@ class MemoryStore:
     ) -> list[tuple[str, Entry]]:
         """Up to `limit` entries whose names begin so and come after `after`."""
         kind = _kind(prefix)
-        names = self._names.get(kind, [])
-        if kind in self._unsorted:
-            names.sort()
-            self._unsorted.discard(kind)
+        names = self._ordered(kind)
         begin = max(bisect_left(names, prefix), bisect_right(names, after))
         found: list[tuple[str, Entry]] = []
         for at in range(begin, min(begin + limit, len(names))):
@@ -88,6 +92,16 @@ class MemoryStore:
                 break
             found.append((names[at], self._entries[names[at]]))
         return found
+
+    def _ordered(self, kind: str) -> list[str]:
+        names = self._names.setdefault(kind, [])
+        if kind in self._outdated:
+            names[:] = {name for name in names if name in self._entries}
+        if kind in self._unsorted or kind in self._outdated:
+            names.sort()
+            self._unsorted.discard(kind)
+            self._outdated.discard(kind)
+        return names
 
 
 def _kind(name: str) -> str:

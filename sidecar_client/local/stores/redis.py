@@ -29,6 +29,7 @@ from sidecar_client.local.stores.redis_link import (
     PATIENCE_OF_READING,
     RedisLink,
 )
+from sidecar_client.local.tasks import ended
 
 logger = logging.getLogger("sidecar_client.local")
 
@@ -91,10 +92,7 @@ class RedisStore:
     async def close(self) -> None:
         """Let go of the connections; what is kept expires in its time."""
         renewal, self._renewal = self._renewal, None
-        while renewal is not None and not renewal.done():
-            # Once may not do: an answer that comes just then swallows it.
-            renewal.cancel()
-            await asyncio.wait([renewal], timeout=0.05)
+        await ended(renewal)
         await self._link.close()
 
     async def read(self, names: Sequence[str]) -> list[Entry]:

@@ -83,6 +83,15 @@ async def test_removed_record_is_gone_and_its_version_never_comes_again(
 
 
 @every_store
+async def test_removed_and_written_again_is_found_once(store: Store) -> None:
+    for _ in range(2):
+        await put(store, a=used(1), b=used(2))
+        await put(store, a=None)
+        await put(store, a=used(3))
+        assert [name for name, _ in await store.scan("usage/")] == [A, B]
+
+
+@every_store
 async def test_removing_what_is_not_there_is_nothing(store: Store) -> None:
     await put(store, a=None)
     assert await store.read([A]) == [(0, None)]
