@@ -22,6 +22,7 @@ from example_project.places import (
 from example_project.switch import switched_sidecar
 from example_project.welcome import ESSENTIALS, say, welcome
 from sidecar_client import ConfigurationError, GetEntitlementsRequest, SyncStigg
+from sidecar_client.local import LocalSidecar
 
 Serve = Callable[[int], object]
 
@@ -32,21 +33,22 @@ def launch(framework: str) -> None:
     if port != WEB_PORT and asked_port("REVVENU_PORT") is None:
         say(f"Port {WEB_PORT} is taken; Revvenu takes {port} instead.")
     is_ours = framework == "django" and _target() == "local"
-    with _switched() if is_ours else sidecar():
+    with _switched(port) if is_ours else sidecar() as found:
         serve = FRAMEWORKS[framework]()
-        say(welcome(framework, f"http://{HOST}:{port}", _address()))
+        console = found.http_url if isinstance(found, LocalSidecar) else None
+        say(welcome(framework, f"http://{HOST}:{port}", _address(), console))
         serve(port)
 
 
 @contextmanager
-def _switched() -> Generator[None]:
+def _switched(web_port: int) -> Generator[LocalSidecar]:
     """A sidecar that the pages can stop and start."""
-    with switched_sidecar() as found:
+    with switched_sidecar(web_port) as found:
         if found.port != SIDECAR_PORT and asked_port("REVVENU_SIDECAR_PORT") is None:
             _say_taken(found.port)
         # The application is told as it would be by a user.
         os.environ["REVVENU_SIDECAR"] = found.target
-        yield
+        yield found
 
 
 def sidecar() -> SyncStigg:

@@ -13,6 +13,9 @@ from typing import Final
 HOST: Final = "127.0.0.1"
 WEB_PORT: Final = 8000
 SIDECAR_PORT: Final = 8443
+CONSOLE_PORT: Final = 8080
+WEBHOOKS: Final = "/webhooks/stigg/"
+"""Where Revvenu in Django is told that a plan has changed."""
 _TRIED: Final = 20
 
 
@@ -31,6 +34,19 @@ def web_port() -> int:
             " another port, or leave it out to get a free one."
         )
     return asked
+
+
+def console_port() -> int:
+    """`REVVENU_CONSOLE_PORT`, else 8080 when it is free, else any."""
+    asked = asked_port("REVVENU_CONSOLE_PORT")
+    if asked is not None:
+        return asked
+    return CONSOLE_PORT if _is_free(CONSOLE_PORT) else free_port()
+
+
+def webhook_secret() -> str:
+    """`REVVENU_WEBHOOK_SECRET`: what the sidecar's webhooks are known by."""
+    return os.environ.get("REVVENU_WEBHOOK_SECRET") or "revvenu-demo-on-loopback-only"
 
 
 def asked_port(name: str) -> int | None:

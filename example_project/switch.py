@@ -11,9 +11,17 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
-from example_project.places import SIDECAR_PORT, asked_port, free_port
+from example_project.places import (
+    HOST,
+    SIDECAR_PORT,
+    WEBHOOKS,
+    asked_port,
+    console_port,
+    free_port,
+    webhook_secret,
+)
 from sidecar_client import ConfigurationError
-from sidecar_client.local import LocalSidecar
+from sidecar_client.local import LocalSidecar, Webhook
 
 
 class Switch:
@@ -43,9 +51,12 @@ def switch() -> Switch | None:
 
 
 @contextmanager
-def switched_sidecar() -> Generator[LocalSidecar]:
-    """A local sidecar with a switch, until the demo ends."""
-    sidecar = _started()
+def switched_sidecar(web_port: int) -> Generator[LocalSidecar]:
+    """A local sidecar with a switch, until the demo ends.
+
+    It has a console, and tells the application on that port what is changed there.
+    """
+    sidecar = _started(web_port)
     found = Switch(sidecar)
     _switches.append(found)
     try:
@@ -55,14 +66,19 @@ def switched_sidecar() -> Generator[LocalSidecar]:
         found.turn(on=False)
 
 
-def _started() -> LocalSidecar:
+def _started(web_port: int) -> LocalSidecar:
     asked = asked_port("REVVENU_SIDECAR_PORT")
-    sidecar = LocalSidecar(port=SIDECAR_PORT if asked is None else asked)
+    hook = Webhook(url=f"http://{HOST}:{web_port}{WEBHOOKS}", secret=webhook_secret())
+
+    def made(port: int) -> LocalSidecar:
+        return LocalSidecar(port=port, http_port=console_port(), webhooks=[hook])
+
+    sidecar = made(SIDECAR_PORT if asked is None else asked)
     try:
         sidecar.start()
     except ConfigurationError:
         if asked is not None:
             raise
-        sidecar = LocalSidecar(port=free_port())
+        sidecar = made(free_port())
         sidecar.start()
     return sidecar

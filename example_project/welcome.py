@@ -55,7 +55,7 @@ TO_TRY: Final[Mapping[str, tuple[Try, ...]]] = {
 }
 
 
-def welcome(framework: str, base: str, sidecar: str) -> str:
+def welcome(framework: str, base: str, sidecar: str, console: str | None = None) -> str:
     """Everything a newcomer needs to know, in one screen."""
     lines = [
         "",
@@ -64,7 +64,11 @@ def welcome(framework: str, base: str, sidecar: str) -> str:
         "",
     ]
     if framework == "django":
-        lines += [f"Open {base} in a browser and choose a customer.", ""]
+        lines += [f"Open {base} in a browser and choose a customer."]
+    if console is not None:
+        lines += [f"Change what customers have at {console}: it counts at once."]
+    if framework == "django":
+        lines += [""]
     lines += ["Try, in another terminal:"]
     tries = [(one.command(base), one.status) for one in TO_TRY[framework]]
     width = max(len(command) for command, _ in tries)

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from example_project.places import outbox
+from example_project.places import outbox, webhook_secret
 from example_project.revvenu.plans import (
     ANALYTICS,
     CUSTOM_DOMAIN,
@@ -91,6 +91,8 @@ STIGG_GUARD: dict[str, Any] = {
     "CUSTOMER": "example_project.revvenu.billing.customer_of",
     "UPGRADE_URL": "/plans/",
     "NO_CUSTOMER": "unauthorized",
+    # Whoever knows it may tell us that a customer's plan has changed; see urls.
+    "WEBHOOK_SECRET": webhook_secret(),
     # Usage that is not acknowledged waits here, and is reported later.
     "OUTBOX": outbox("django"),
     # One process counts what is in flight by itself; several share a Redis.

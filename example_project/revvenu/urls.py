@@ -6,9 +6,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.staticfiles.views import serve
 from django.urls import include, path
 
+from example_project.places import WEBHOOKS
 from example_project.revvenu import api, backstage, views
 from example_project.revvenu.plans import ANALYTICS, EXPORTS
-from stigg_guard_django import guarded_path
+from stigg_guard_django import guarded_path, webhook_view
 
 urlpatterns = [
     path("", views.overview, name="overview"),
@@ -38,6 +39,7 @@ urlpatterns = [
     path("backstage/sidecar/", backstage.turn_sidecar, name="turn-sidecar"),
     path("plans/", views.plans, name="plans"),
     path("api/", include((api.router.urls, "api"))),
+    path(WEBHOOKS.removeprefix("/"), webhook_view, name="stigg-webhook"),
     # Whatever serves the demo, it serves style sheet and script as well.
     path("static/<path:path>", login_not_required(serve), {"insecure": True}),
 ]
