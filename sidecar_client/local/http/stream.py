@@ -27,14 +27,17 @@ from sidecar_client.local.http.control import iso
 from sidecar_client.local.http.parts import Parts
 from sidecar_client.local.shown import shown
 
-_PAUSE = 0.1
-"""Seconds between two batches; a page cannot show more."""
-_MOST_AT_ONCE = 250
+_PAUSE, _CALM_PAUSE = 0.1, 0.3
+"""Seconds between two batches; the longer one for people, who cannot read more."""
+_MOST_AT_ONCE, _MOST_CALMLY = 250, 50
 _RETRY = 1000
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
-    """The stream, resumed after `Last-Event-ID`, or with the latest `?replay=N`."""
+    """The stream, resumed after `Last-Event-ID`, or with the latest `?replay=N`.
+
+    With `?calm=1` it tells at most 50 at once, and how many it left out.
+    """
 
     async def follow(request: Request) -> Response:
         after, is_resumed = _after(request, parts.feed)
@@ -43,7 +46,12 @@ def routes(parts: Parts) -> list[BaseRoute]:
         except TooManySubscribers as error:
             raise HTTPException(503, str(error)) from None
         return StreamingResponse(
-            _events(parts, subscription, is_resumed=is_resumed),
+            _events(
+                parts,
+                subscription,
+                is_resumed=is_resumed,
+                is_calm=request.query_params.get("calm") == "1",
+            ),
             media_type="text/event-stream",
         )
 
@@ -66,17 +74,21 @@ def _after(request: Request, feed: Feed) -> tuple[int | None, bool]:
 
 
 async def _events(
-    parts: Parts, subscription: Subscription, *, is_resumed: bool
+    parts: Parts, subscription: Subscription, *, is_resumed: bool, is_calm: bool
 ) -> AsyncIterator[bytes]:
     feed = parts.feed
+    pause, most = _PAUSE, _MOST_AT_ONCE
     with subscription:
         yield f"retry: {_RETRY}\n".encode()
         hello = {"epoch": feed.epoch, "last": feed.last, "resumed": is_resumed}
         yield _event("hello", hello)
         while not subscription.is_closed:
-            batch = await subscription.next(within=parts.heartbeat, most=_MOST_AT_ONCE)
+            batch = await subscription.next(within=parts.heartbeat, most=most)
             yield _told(batch, feed) or b": still here\n\n"
-            await asyncio.sleep(_PAUSE)
+            if is_calm:
+                # Only now: what is replayed comes as it was asked for.
+                pause, most = _CALM_PAUSE, _MOST_CALMLY
+            await asyncio.sleep(pause)
 
 
 def _told(batch: Batch, feed: Feed) -> bytes:

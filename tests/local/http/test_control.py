@@ -193,19 +193,39 @@ def test_replay_that_is_no_number_is_told(client: httpx.Client, replay: str) -> 
     assert f"use a number from 0 to {KEPT}" in answer.json()["message"]
 
 
+def test_calm_follower_is_told_no_more_than_a_person_reads(
+    running: LocalSidecar, client: httpx.Client
+) -> None:
+    with following(client, "?calm=1") as (events, _):
+        running.feed.publish("first")
+        assert events.happening()["kind"] == "first"
+        for _ in range(200):
+            running.feed.publish("flood")
+        seen, missed = counted(events, 200)
+        assert seen + missed == 200
+        assert missed > 0
+
+
+def counted(events: Events, wanted: int) -> tuple[int, int]:
+    """How many happenings of so many are told, and how many are missed."""
+    seen = missed = 0
+    while seen + missed < wanted:
+        fields = events.next()
+        if fields["event"] == "missed":
+            missed += json.loads(fields["data"])["missed"]
+        else:
+            seen += 1
+    return seen, missed
+
+
 def test_follower_who_is_too_slow_is_told_what_is_missing(
     running: LocalSidecar, client: httpx.Client
 ) -> None:
     with following(client) as (events, _):
         for _ in range(KEPT + 100):
             running.feed.publish("flood")
-        seen = missed = 0
-        while seen + missed < KEPT + 100:
-            fields = events.next()
-            if fields["event"] == "missed":
-                missed += json.loads(fields["data"])["missed"]
-            else:
-                seen += 1
+        seen, missed = counted(events, KEPT + 100)
+        assert seen + missed == KEPT + 100
         assert missed > 0
 
 

@@ -3,7 +3,7 @@
 import { get, ofCustomer } from "./api.js";
 import { now } from "./clock.js";
 import { setCurrent } from "./customers.js";
-import { button, byId, el, replace, select, settled } from "./dom.js";
+import { button, byId, el, replace, select, settled, soon } from "./dom.js";
 import { archive, editLimit, grantCredits, grantPromotion, reportUsage, revokePromotion } from "./edits.js";
 import { entitlementRow } from "./entitlements.js";
 import { count, distance, moment, number, reason, words } from "./format.js";
@@ -42,7 +42,7 @@ export function open(id) {
 export const openId = () => wish.id;
 
 /** Look again: something has happened to this customer, or to all. */
-export const refresh = settled(() => wish.id && load(), 150);
+export const refresh = soon(() => wish.id && load(), 150);
 
 async function load() {
   asking?.abort();

@@ -59,3 +59,16 @@ export function settled(work, milliseconds) {
     timer = setTimeout(() => work(...given), milliseconds);
   };
 }
+
+/** Calls a function a while after it was first asked for, however often it is. */
+export function soon(work, milliseconds) {
+  let isWaiting = false;
+  return () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    setTimeout(() => {
+      isWaiting = false;
+      work();
+    }, milliseconds);
+  };
+}

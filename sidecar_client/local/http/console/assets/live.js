@@ -1,29 +1,28 @@
 // The live stream: everything that happens, newest first, within bounds.
 
 import { hrefOf } from "./customers.js";
-import { byId, button, el } from "./dom.js";
+import { byId, button, el, soon } from "./dom.js";
 import { clockTime, count, number, reason } from "./format.js";
 
 const MOST = 400;
 const REPLAYED = 150;
 let held = []; // Newest first; what is shown of it depends on the filters.
 let waiting = [];
-let missed = 0;
 let isPaused = false;
 let epoch = null;
 
 /** Follow the stream; `on.happening` hears everything, `on.lost` whether it is lost. */
 export function startLive(on) {
-  for (const box of document.querySelectorAll(".filters input")) box.addEventListener("change", show);
-  byId("live-filter").addEventListener("input", show);
+  for (const box of document.querySelectorAll(".filters input")) box.addEventListener("change", showOthers);
+  byId("live-filter").addEventListener("input", showOthers);
   byId("live-pause").addEventListener("click", () => setPaused(!isPaused));
   byId("live-clear").addEventListener("click", () => {
     held = [];
     waiting = [];
-    show();
+    showOthers();
     setPaused(isPaused);
   });
-  const source = new EventSource(`/local/feed?replay=${REPLAYED}`);
+  const source = new EventSource(`/local/feed?calm=1&replay=${REPLAYED}`);
   source.addEventListener("hello", (event) => {
     const hello = JSON.parse(event.data);
     if (epoch && (hello.epoch !== epoch || !hello.resumed)) on.restarted();
@@ -31,12 +30,11 @@ export function startLive(on) {
     epoch = hello.epoch;
     setState("ok", "● Connected");
     on.lost(false);
-    show();
+    showOthers();
   });
   source.addEventListener("missed", (event) => {
-    missed += JSON.parse(event.data).missed;
+    const { missed } = JSON.parse(event.data);
     take({ kind: "gap", text: `${count(missed, "happening")} left out: too fast to show` });
-    missed = 0;
   });
   source.addEventListener("happening", (event) => {
     const told = JSON.parse(event.data);
@@ -68,40 +66,55 @@ function setPaused(paused) {
   if (!paused) {
     held = [...waiting, ...held].slice(0, MOST);
     waiting = [];
-    show();
+    showOthers();
   }
   const button = byId("live-pause");
   button.setAttribute("aria-pressed", String(paused));
   button.textContent = paused ? (waiting.length ? `Resume (${waiting.length} new)` : "Resume") : "Pause";
 }
 
-let isScheduled = false;
 function take(told) {
   (isPaused ? waiting : held).unshift(told);
   if (waiting.length > MOST) waiting.length = MOST;
   if (held.length > MOST) held.length = MOST;
-  if (isPaused) return setPaused(true);
-  if (!isScheduled) {
-    isScheduled = true;
-    // Once a frame, however much happens in it.
-    requestAnimationFrame(() => {
-      isScheduled = false;
-      show();
-    });
-  }
+  if (isPaused) setPaused(true);
+  else showSoon();
 }
 
 let lastShown = 0;
+const lines = new WeakMap(); // Made once for each happening.
+
+/** Shows what fits, and makes lines for what is new alone. */
 function show() {
   const kinds = new Set([...document.querySelectorAll(".filters input:checked")].map((box) => box.value));
   const text = byId("live-filter").value.trim().toLowerCase();
-  const fitting = held.filter((told) => fits(told, kinds, text));
-  byId("live-list").replaceChildren(...fitting.map(line));
-  lastShown = Math.max(lastShown, ...held.map((told) => told.number ?? 0));
-  setTimeout(() => byId("live-list").querySelectorAll(".fresh").forEach((item) => item.classList.remove("fresh")), 900);
+  const fitting = held.filter((told) => fits(told, kinds, text)).map(lineOf);
+  const list = byId("live-list");
+  const known = list.firstChild ? fitting.indexOf(list.firstChild) : -1;
+  if (known < 0 || isOther) list.replaceChildren(...fitting);
+  else {
+    list.prepend(...fitting.slice(0, known));
+    while (list.children.length > fitting.length) list.lastChild.remove();
+  }
+  isOther = false;
+  lastShown = Math.max(lastShown, held.find((told) => told.number)?.number ?? 0);
   byId("tab-count").textContent = held.length ? String(held.length) : "";
+  showEmpty(fitting.length > 0);
+}
+
+// Several times a second at most, however much happens.
+const showSoon = soon(show, 120);
+let isOther = false;
+
+/** Shows what other filters, or other happenings, come to. */
+function showOthers() {
+  isOther = true;
+  show();
+}
+
+function showEmpty(hasLines) {
   const empty = byId("live-empty");
-  if (fitting.length) empty.replaceChildren();
+  if (hasLines) empty.replaceChildren();
   else if (held.length) empty.replaceChildren(el("p", {}, `None of the latest ${count(held.length, "happening")} fits.`), button("Show everything", showAll));
   else empty.replaceChildren(el("strong", {}, "Nothing has happened yet"), el("p", {}, "Checks, reports and events show here as your application sends them."));
 }
@@ -109,7 +122,7 @@ function show() {
 function showAll() {
   for (const box of document.querySelectorAll(".filters input")) box.checked = true;
   byId("live-filter").value = "";
-  show();
+  showOthers();
 }
 
 function fits(told, kinds, text) {
@@ -124,6 +137,11 @@ function kindOf({ kind, facts }) {
   if (kind === "events") return "events";
   if (kind === "refusal" || kind.endsWith("_error")) return "error";
   return "change";
+}
+
+function lineOf(told) {
+  if (!lines.has(told)) lines.set(told, line(told));
+  return lines.get(told);
 }
 
 function line(told) {

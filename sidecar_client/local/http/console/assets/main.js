@@ -4,13 +4,13 @@ import { get } from "./api.js";
 import { ask as askClock, startClock } from "./clock.js";
 import { open, openId, refresh } from "./customer.js";
 import { reload, startCustomers } from "./customers.js";
-import { byId, settled } from "./dom.js";
+import { byId, soon } from "./dom.js";
 import { startLive } from "./live.js";
 import { ask as askFaults, setLost, startOutage } from "./outage.js";
 import { startWebhooks } from "./webhooks.js";
 
-const reloadSoon = settled(reload, 400);
-const aboutSoon = settled(() => about().catch(() => {}), 100);
+const reloadSoon = soon(reload, 400);
+const aboutSoon = soon(() => about().catch(() => {}), 100);
 
 function happening({ kind, facts }) {
   if (kind === "fault") askFaults().catch(() => {});
