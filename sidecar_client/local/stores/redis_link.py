@@ -35,7 +35,7 @@ class RedisLink:
         self._client: Any = None
         self.failures: list[Callable[[Exception], None]] = []
         """Called with each command that failed, also when it is tried again."""
-        self._again, self._moved, self._all = _errors()
+        self._again, self._all = _errors()
 
     def open(self) -> None:
         """Get ready to connect."""
@@ -71,15 +71,14 @@ class RedisLink:
                 )
             try:
                 return await _evaluated(client, script, keys, arguments)
-            except self._moved:
-                await self._use_cluster(client)
-            except self._again as error:
-                self._tell(error)
-                if _is_refusal(error) or time.monotonic() + pause > give_up:
-                    raise store_error(error, self._address.location) from error
             except self._all as error:
-                self._tell(error)
-                raise store_error(error, self._address.location) from error
+                if _is_elsewhere(error):
+                    await self._use_cluster(client)
+                else:
+                    self._tell(error)
+                    may_pass = isinstance(error, self._again) and not _is_refusal(error)
+                    if not may_pass or time.monotonic() + pause > give_up:
+                        raise store_error(error, self._address.location) from error
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -144,8 +143,8 @@ def _no_backoff() -> Any:
     return import_module("redis.backoff").NoBackoff()
 
 
-def _errors() -> tuple[tuple[type[Exception], ...], ...]:
-    """Errors after which a step is tried again, those of a cluster, and all."""
+def _errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
+    """Errors after which a step may succeed when it is tried again, and all."""
     errors: Any = import_module("redis.exceptions")
     again = (
         errors.ConnectionError,
@@ -155,8 +154,16 @@ def _errors() -> tuple[tuple[type[Exception], ...], ...]:
         errors.SlotNotCoveredError,
         OSError,
     )
-    moved = (errors.MovedError, errors.AskError)
-    return again, moved, (errors.RedisError, errors.RedisClusterException, OSError)
+    return again, (errors.RedisError, errors.RedisClusterException, OSError)
+
+
+def _is_elsewhere(error: Exception) -> bool:
+    """Whether a node of a cluster says that another one has our slot."""
+    from redis import exceptions
+
+    # redis-py 5 has no class for that where it expects no cluster.
+    said = str(error).startswith(("MOVED ", "ASK "))
+    return said or isinstance(error, exceptions.AskError)
 
 
 def _is_refusal(error: Exception) -> bool:
