@@ -6,7 +6,7 @@ Charges, their counters and sums of money live here; limits of features do not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -39,13 +39,24 @@ class Spending:
     period: Window
     charged: tuple[Charged, ...]
     at: datetime
+    _told: list[tuple[Mapping[str, BaseModel | None], Decimal]] = field(
+        default_factory=list[tuple[Mapping[str, BaseModel | None], Decimal]],
+        init=False,
+        repr=False,
+        compare=False,
+    )
+    """What was spent by the records of the last question: many ask by the same."""
 
     def spent(self, records: Mapping[str, BaseModel | None]) -> Decimal:
-        """The money spent, by the records of the counters."""
-        costs = (
+        """The money spent, by the records of the counters; added up once for them."""
+        if self._told and self._told[0][0] is records:
+            return self._told[0][1]
+        costs = [
             _cost(item.charge, self._usage(item, records)) for item in self.charged
-        )
-        return sum(costs, Decimal(0))
+        ]
+        total = sum(costs, Decimal(0))
+        self._told[:] = [(records, total)]
+        return total
 
     def exceeded(
         self,
@@ -69,6 +80,24 @@ class Spending:
 
     def _usage(self, item: Charged, records: Mapping[str, BaseModel | None]) -> float:
         return usage_of(item.feature, records.get(item.counter.name), self.at)
+
+
+class Spendings:
+    """What the subscriptions of a customer spend, each found once."""
+
+    def __init__(self, index: CatalogIndex, customer_id: str, now: datetime) -> None:
+        self._index = index
+        self._customer_id = customer_id
+        self.now = now
+        self._found: dict[int, Spending | None] = {}
+
+    def of(self, sub: Subscription) -> Spending | None:
+        """What may be spent, and on what; None for a subscription without a budget."""
+        key = id(sub)
+        if key not in self._found:
+            found = spending_of(self._index, self._customer_id, sub, self.now)
+            self._found[key] = found
+        return self._found[key]
 
 
 def billing_period(sub: Subscription, moment: datetime) -> Window:

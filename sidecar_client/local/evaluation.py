@@ -17,9 +17,9 @@ from pydantic import BaseModel
 
 from sidecar_client.local.budgets import (
     Spending,
+    Spendings,
     billed_counter,
     charge_of,
-    spending_of,
 )
 from sidecar_client.local.catalog import CatalogIndex, Charge, Feature
 from sidecar_client.local.counters import counter_of, record_key, usage_of
@@ -143,7 +143,9 @@ def standing(
         return Standing(reason="FEATURE_NOT_FOUND")
     if wanted is not None and feature.type != wanted:
         return Standing(reason="FEATURE_TYPE_MISMATCH")
-    return _standing(index, customer, feature, _running(customer, subject, now), now)
+    running = _running(customer, subject, now)
+    spendings = Spendings(index, customer.id, now)
+    return _standing(index, customer, feature, running, spendings)
 
 
 def standings(
@@ -164,7 +166,10 @@ def standings(
     known = [
         index.features[name] for name in dict.fromkeys(named) if name in index.features
     ]
-    return None, [_standing(index, customer, item, running, now) for item in known]
+    spendings = Spendings(index, customer.id, now)
+    return None, [
+        _standing(index, customer, item, running, spendings) for item in known
+    ]
 
 
 def judge(
@@ -225,8 +230,9 @@ def _standing(
     customer: Customer,
     feature: Feature,
     running: Sequence[Subscription],
-    now: datetime,
+    spendings: Spendings,
 ) -> Standing:
+    now = spendings.now
     said = [
         grant
         for sub in running
@@ -258,7 +264,7 @@ def _standing(
     if sub := best.subscription:
         charge = charge_of(index, sub, feature.id)
     if charge and sub and best.sources[0].kind != "promotion":
-        spending = spending_of(index, customer.id, sub, now)
+        spending = spendings.of(sub)
     return Standing(
         feature=feature,
         grant=best,

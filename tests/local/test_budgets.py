@@ -10,6 +10,7 @@ import pytest
 
 from sidecar_client.local import LocalSidecar
 from sidecar_client.local.budgets import spending_of
+from sidecar_client.local.evaluation import Subject, judge, standings
 from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.local.core import NOW, Core
 from tests.local.wire import Clock, ask, check
@@ -222,3 +223,29 @@ def test_budget_counts_by_billing_period_whatever_the_reset_period_is(
         # A new billing period: the jobs are paid, the seats are still held.
         assert check(sidecar, "jobs", usage=8) is None
         assert check(sidecar, "jobs", usage=8.5) == STOPPED
+
+
+def test_list_of_many_charged_features_is_answered_without_adding_up_for_each(
+    clock: Clock,
+) -> None:
+    names = [f"f{number}" for number in range(100)]
+    world = Core(
+        [
+            {
+                "id": "p",
+                "entitlements": {name: {"limit": 0} for name in names},
+                "charges": {name: {"price": 1} for name in names},
+            }
+        ],
+        features=[
+            {"id": name, "type": "metered", "meter": "fluctuating"} for name in names
+        ],
+        now=clock.now,
+        subscriptions=[{"plan": "p", "budget": {"limit": 99}}],
+    )
+    for name in names[:-1]:
+        world.use(name, 1)
+    (customer,) = world.catalog.customers
+    _, found = standings(world.index, customer, Subject(customer_id="c"), clock.now)
+    assert len({id(item.spending) for item in found}) == 1
+    assert {judge(item, world.records).reason for item in found} == {STOPPED}

@@ -351,7 +351,7 @@ def test_charge_makes_the_limit_soft_where_it_is_charged() -> None:
         resources=["r"],
         subscriptions=[
             *on("child"),
-            *on("base", resource="r", addons=bought(a=1)),
+            *on("child", resource="r", addons=bought(a=1)),
         ],
     )
     soft = {
