@@ -26,26 +26,34 @@ _MIDNIGHT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T00:00:00Z")
 _WIDTH: Final = 88
 
 
-class _Dumper(yaml.SafeDumper):
-    """Times need no quotes: catalogs read them from text."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [rule for rule in rules if rule[0] != _TIMESTAMP]
-        for first, rules in yaml.SafeDumper.yaml_implicit_resolvers.items()
-    }
-
-    def ignore_aliases(self, data: object) -> bool:
-        """The same words twice are written twice."""
-        del data
-        return True
-
-    def represent_str(self, data: str) -> Any:
-        """Line breaks that only Unicode has are escaped: YAML would fold them."""
-        style = '"' if any(sign in data for sign in "\x85\u2028\u2029") else None
-        return cast("Any", self).represent_scalar("tag:yaml.org,2002:str", data, style)
+def _always(_dumper: object, _value: object) -> bool:
+    return True
 
 
-_Dumper.add_representer(str, _Dumper.represent_str)
+# The one in C is ten times as fast, where there is one.
+_Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_Dumper: Any = type(
+    "_Dumper",
+    (_Base,),
+    {
+        # Times need no quotes: catalogs read them from text.
+        "yaml_implicit_resolvers": {
+            first: [rule for rule in rules if rule[0] != _TIMESTAMP]
+            for first, rules in yaml.SafeDumper.yaml_implicit_resolvers.items()
+        },
+        # The same words twice are written twice.
+        "ignore_aliases": _always,
+    },
+)
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    """Line breaks that only Unicode has are escaped: YAML would fold them."""
+    style = '"' if any(sign in text for sign in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def as_yaml(catalog: Definitions) -> str:

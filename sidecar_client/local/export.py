@@ -1,6 +1,6 @@
 """The state of a world as a catalog: what it serves now, to be served again.
 
-Reading it back from the store and writing it as YAML live here; loading does not.
+Reading it back from the store lives here; how a catalog is written, in `catalog_text`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import cast
 
-import yaml
-
 from sidecar_client.local.catalog import Catalog, CatalogIndex, Definitions
+from sidecar_client.local.catalog_text import as_yaml
 from sidecar_client.local.customers import CreditGrant, Customer, StartingUsage
 from sidecar_client.local.evaluation import Subject, standing
 from sidecar_client.local.management.pages import records_of
@@ -39,16 +38,8 @@ async def exported(world: World) -> Catalog:
 
 def catalog_text(catalog: Catalog, *, at: datetime) -> str:
     """The catalog in YAML, with a comment that says when it was so."""
-    told = catalog.model_dump(mode="json", exclude_defaults=True)
-    text = yaml.dump(
-        _readable(_shortened(told)),
-        # The one in C is ten times as fast, where there is one.
-        Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper),
-        sort_keys=False,
-        allow_unicode=True,
-        width=100,
-    )
-    return f"# The state of a local sidecar at {at:%Y-%m-%d %H:%M:%S} UTC.\n\n{text}"
+    comment = f"# The state of a local sidecar at {at:%Y-%m-%d %H:%M:%S} UTC."
+    return f"{comment}\n\n{as_yaml(catalog)}"
 
 
 async def _customers(world: World) -> AsyncIterator[Customer]:
@@ -100,28 +91,3 @@ def _left(wallet: Wallet) -> Iterator[CreditGrant]:
         left = held.grant.amount - held.consumed
         if held.over is None and held.source is None and left > 0:
             yield held.grant.model_copy(update={"amount": left})
-
-
-def _shortened(told: dict[str, object]) -> dict[str, object]:
-    """Entitlements that say no more than that a feature is granted are `true`."""
-    for part in ("plans", "addons", "customers"):
-        for item in cast("list[dict[str, object]]", told.get(part, [])):
-            for holder in (
-                item,
-                *cast("list[dict[str, object]]", item.get("subscriptions", [])),
-            ):
-                said = cast("dict[str, object]", holder.get("entitlements", {}))
-                said.update({name: True for name, value in said.items() if not value})
-    return told
-
-
-def _readable(value: object) -> object:
-    """Whole numbers without a point."""
-    if isinstance(value, dict):
-        told = cast("dict[str, object]", value)
-        return {name: _readable(item) for name, item in told.items()}
-    if isinstance(value, list):
-        return [_readable(item) for item in cast("list[object]", value)]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return int(value)
-    return value

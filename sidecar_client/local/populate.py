@@ -6,6 +6,7 @@ stands in the way in `conflicts`. Reading files (`loading`) and serving do not.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -50,9 +51,10 @@ async def populate(world: World, catalog: Catalog) -> tuple[Change, ...]:
     """
     while True:
         base = await world.read(SOURCE) or Catalog()
-        changes = diff(base, catalog)
-        if not changes:
+        if base == catalog:
             return ()
+        # Beside the loop, which serves meanwhile: a catalog may be large.
+        changes = await asyncio.to_thread(diff, base, catalog)
         plan = _planned(base, catalog, changes)
         await check_conflicts(world, plan.definitions, plan.customers)
         try:

@@ -27,6 +27,7 @@ from sidecar_client.local.records import (
     Key,
     Usage,
     Wallet,
+    about_key,
     aggregate_key,
     customer_key,
     wallet_key,
@@ -90,7 +91,7 @@ async def change_customer(
 
 async def records_of(world: World, customer_id: str) -> list[str]:
     """The names of all that is kept about a customer, beside itself."""
-    found: list[str] = []
+    found = [about_key("customer", customer_id).name]
     for kind in _OF_CUSTOMERS:
         prefix, after = f"{kind}/{customer_id}/", ""
         while entries := await world.store.scan(prefix, after=after, limit=_AT_ONCE):

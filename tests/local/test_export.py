@@ -116,7 +116,7 @@ def test_text_says_when_it_was_so_and_is_short(played: LocalSidecar) -> None:
     text = exported(played)
     assert text.startswith("# The state of a local sidecar at 2024-01-10 00:00:00 UTC.")
     assert "domain: true\n" in text
-    assert "limit: 5\n" in text
+    assert "seats: {limit: 5}\n" in text
     assert "value: 4\n" not in text, "usage of an earlier period is left out"
 
 
