@@ -18,7 +18,7 @@ from sidecar_client.local.environment import Environment
 from sidecar_client.local.http.choice import HttpChoice, http_options
 from sidecar_client.local.ports import check_host, is_loopback
 from sidecar_client.local.reloading import reloading
-from sidecar_client.local.sidecar import LocalSidecar
+from sidecar_client.local.sidecar import MOST_DELAY, LocalSidecar
 from sidecar_client.local.stores.location import name_of
 from sidecar_client.local.webhook_choice import webhook_options
 from sidecar_client.local.webhooks import Webhook
@@ -57,6 +57,13 @@ def sidecar() -> None:
     metavar="memory|FILE.db|redis://...",
     help="Where usage is kept. [default: the Redis of REDIS_*, or memory]",
 )
+@click.option(
+    "--events-delay",
+    type=click.FloatRange(0, MOST_DELAY),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long raw events take to show; the real one takes up to 10.  [default: 0]",
+)
 @http_options
 @webhook_options
 @click.option("--verbose", is_flag=True, help="Log every request.")
@@ -65,6 +72,7 @@ def run(
     host: str,
     port: int | None,
     store: str | None,
+    events_delay: float,
     http: HttpChoice,
     webhooks: Sequence[Webhook],
     *,
@@ -85,6 +93,7 @@ def run(
             host=host,
             port=port,
             store=environment.store(store),
+            events_delay=events_delay,
             fallbacks=environment.entitlements_fallback,
             offline=environment.offline,
             http_port=http.port(),

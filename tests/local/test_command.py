@@ -21,6 +21,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from sidecar_client.errors import ConfigurationError
 from sidecar_client.local import extra
 from sidecar_client.local.command import stigg_guard
 from sidecar_client.local.http.choice import HttpChoice, http_options
@@ -73,6 +74,22 @@ def test_sidecar_runs_until_it_is_told_to_stop(
     logged = log.read_text()
     assert ("DEBUG GetEntitlement: OK in" in logged) == verbose
     assert verbose or not logged
+
+
+def test_delay_of_events_reaches_the_sidecar(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    def refuse(*_: object, events_delay: float, **__: object) -> None:
+        given.append(events_delay)
+        raise ConfigurationError("enough")
+
+    monkeypatch.setattr("sidecar_client.local.command.LocalSidecar", refuse)
+    for arguments in ([], ["--events-delay", "9.5"]):
+        assert "enough" in run("sidecar", "run", "--no-http", *arguments).output
+    assert given == [0.0, 9.5]
+    refused = run("sidecar", "run", "--events-delay", "3601")
+    assert refused.exit_code == 2
+    assert "3601.0 is not in the range 0<=x<=3600.0" in refused.output
 
 
 def test_environment_and_store_of_a_sidecar(tmp_path: Path) -> None:
