@@ -395,3 +395,43 @@ def test_change_of_plan_resets_what_resets_and_keeps_the_rest(anchor: str) -> No
     core.now = datetime(2023, 12, 20, 10, tzinfo=UTC)
     assert core.won("calls") == ["base_plan low"]
     assert (core.verdict("calls").usage, core.verdict("seats").usage) == (0, 5)
+
+
+def test_of_equals_the_resources_own_subscription_wins() -> None:
+    core = Core(
+        [plan("p", entitlements={"seats": {"limit": 5}})],
+        resources=["r"],
+        subscriptions=[*on("p"), *on("p", resource="r")],
+    )
+    grant = core.standing("seats", "r").grant
+    assert grant is not None
+    assert grant.resource_id == "r"
+
+
+def test_soft_limit_of_an_addon_softens_the_whole() -> None:
+    core = Core(
+        [plan("p", entitlements={"calls": {"limit": 1}})],
+        addons=[addon("more", calls={"limit": 1, "soft_limit": True})],
+        subscriptions=on("p", addons=bought(more=1)),
+    )
+    core.use("calls", 9)
+    assert core.verdict("calls").reason is None
+
+
+def test_promotion_beside_a_subscription_resets_with_it() -> None:
+    monthly = {"limit": 5, "reset_period": "month"}
+    core = Core(
+        [plan("p", entitlements={"calls": monthly})],
+        subscriptions=on("p", start="2023-10-10"),
+        promotions=[
+            {
+                "feature": "calls",
+                "entitlement": {**monthly, "limit": 9},
+                "start": "2023-11-17",
+            }
+        ],
+    )
+    window = core.standing("calls").window
+    assert core.won("calls") == ["promotion calls"]
+    assert window is not None
+    assert window.start == datetime(2023, 11, 10, tzinfo=UTC)
