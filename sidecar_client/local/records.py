@@ -199,7 +199,8 @@ def history_key(counter_name: str) -> Key[History]:
 
 def aggregate_key(counter: Key[Usage]) -> Key[Aggregate]:
     """Where events are aggregated, for the same counter."""
-    return Key(f"aggregate/{counter.name.partition('/')[2]}", Aggregate)
+    kind, _, scope = counter.name.partition("/")
+    return Key(f"{_AGGREGATES[kind]}/{scope}", Aggregate)
 
 
 def seen_key(aggregate: Key[Aggregate], value: str) -> Key[Seen]:
@@ -225,6 +226,7 @@ def wallet_key(
     return Key(f"wallet/{customer_id}/{resource_id or ''}/{currency_id}", Wallet)
 
 
+_AGGREGATES = {"usage": "aggregate", "billed": "billed_aggregate"}
 KINDS: dict[str, type[BaseModel]] = {
     "definitions": Definitions,
     "source": Catalog,
@@ -233,6 +235,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "history": History,
     "billed": Usage,
     "aggregate": Aggregate,
+    "billed_aggregate": Aggregate,
     "seen": Seen,
     "about": About,
     "answer": Answer,

@@ -11,6 +11,8 @@ import pytest
 from sidecar_client.local import LocalSidecar
 from sidecar_client.local.budgets import spending_of
 from sidecar_client.local.evaluation import Subject, judge, standings
+from sidecar_client.local.management.usage import usage_history
+from sidecar_client.local.values import EARLIEST
 from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.local.core import NOW, Core
 from tests.local.wire import Clock, ask, check
@@ -249,3 +251,19 @@ def test_list_of_many_charged_features_is_answered_without_adding_up_for_each(
     _, found = standings(world.index, customer, Subject(customer_id="c"), clock.now)
     assert len({id(item.spending) for item in found}) == 1
     assert {judge(item, world.records).reason for item in found} == {STOPPED}
+
+
+async def test_counters_of_billing_are_no_part_of_the_history_of_usage(
+    clock: Clock,
+) -> None:
+    async with LocalSidecar(CATALOG, clock=clock) as sidecar:
+        used = pb.ReportUsageRequest(customer_id="c", feature_id="calls", value=2)
+        await sidecar.service.report_usage(used)
+        event = pb.Event(event_name="mail", customer_id="c", idempotency_key="1")
+        await sidecar.service.report_events(pb.ReportEventsRequest(events=[event]))
+        for feature, total in (("calls", 3), ("mails", 1)):
+            points = await usage_history(
+                sidecar.world, "c", feature, start=EARLIEST, end=clock.now
+            )
+            assert [point.value for point in points] == [0, total]
+            assert [point.is_reset for point in points] == [True, False]
