@@ -189,8 +189,8 @@ class GuardCore:
         `epoch` is that of the moment when it was asked for.
         """
         self._outage.answered()
-        self.memory.keep(decision, epoch)
         self.reception.listen()
+        self.memory.keep(decision, epoch)
 
     def forget(self, customer_id: str | None) -> None:
         """Forget all of one customer, or of everybody; nobody shares old answers."""
@@ -222,8 +222,8 @@ class GuardCore:
     def keep_entitlements(self, entitlements: Entitlements, epoch: int) -> None:
         """Take note of what the sidecar said of all that a subject has."""
         self._outage.answered()
-        self.memory.keep_entitlements(entitlements, epoch)
         self.reception.listen()
+        self.memory.keep_entitlements(entitlements, epoch)
 
     def unknown_entitlements(self, subject: Subject) -> Entitlements:
         """What FEATURES and the policy say of everything."""

@@ -139,16 +139,18 @@ class Reception:
     def listen(self) -> None:
         """Hear what other processes announce; costs nothing when that is done."""
         if self._must_listen:
-            self._must_listen = False
             self._opened().listen()
+            self._must_listen = False
 
     def _opened(self) -> SharedSeen:
         with self._lock:
             if self._shared is None:
                 from stigg_guard.webhooks.shared import SharedSeen
 
+                is_own = self._settings.webhook_store is not None
                 self._shared = SharedSeen(
                     self._url,
+                    setting="WEBHOOK_STORE" if is_own else "HOLDS",
                     prefix=self._settings.redis_prefix,
                     target=self._settings.target,
                     ground=self._ground,

@@ -41,9 +41,15 @@ class SharedSeen:
     """
 
     def __init__(
-        self, url: str, *, prefix: str, target: str, ground: Ground, here: SeenHere
+        self,
+        url: str,
+        *,
+        setting: str,
+        prefix: str,
+        target: str,
+        ground: Ground,
+        here: SeenHere,
     ) -> None:
-        setting = "WEBHOOK_STORE"
         self._address = RedisAddress.parse(url, setting=setting)
         check(self._address, setting=setting)
         from redis.exceptions import RedisClusterException, RedisError

@@ -34,7 +34,7 @@ def test_command_tells_webhooks_of_changes() -> None:
             lines = [process.stdout.readline() for _ in range(3)]
             (url,) = re.findall(r"http://127\.0\.0\.1:\d+$", lines[1].strip())
             assert lines[2] == f"Webhooks:  {other_side.url}\n"
-            answer = httpx.post(f"{url}/graphql", json={"query": MUTATION})
+            answer = httpx.post(f"{url}/graphql", json={"query": MUTATION}, timeout=30)
             assert "errors" not in answer.json()
             give_up = time.monotonic() + 20
             while not other_side.got:

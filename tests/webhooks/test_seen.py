@@ -24,7 +24,12 @@ def server() -> Iterator[RedisServer]:
 
 def shared(server: RedisServer) -> SharedSeen:
     return SharedSeen(
-        server.url, prefix="tests", target="t", ground=Nobody(), here=SeenHere()
+        server.url,
+        setting="WEBHOOK_STORE",
+        prefix="tests",
+        target="t",
+        ground=Nobody(),
+        here=SeenHere(),
     )
 
 

@@ -318,7 +318,7 @@ async def test_list_and_resend_are_served_over_http(
 ) -> None:
     async with (
         LocalSidecar(webhooks=[hook], http_port=0) as sidecar,
-        httpx.AsyncClient(base_url=sidecar.http_url or "", trust_env=False) as client,
+        httpx.AsyncClient(base_url=sidecar.http_url or "", timeout=30) as client,
     ):
         await provision_customer(sidecar.world, NewCustomer(id="c"))
         await until(lambda: other_side.got and sidecar.webhooks.is_idle)

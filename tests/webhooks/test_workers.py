@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sidecar_client import BooleanEntitlement, GetEntitlementResponse
-from stigg_guard import Guard, Settings, WebhookEvent
+from stigg_guard import ConfigurationError, Guard, Settings, WebhookEvent
 from stigg_guard.webhooks.incoming import Incoming
 from tests.redis_server import RedisServer, redis_server
 from tests.scripted_sidecar import ScriptedSidecar, scripted_sidecar
@@ -177,6 +177,15 @@ def test_whatever_was_announced_while_the_redis_was_away_is_asked_anew(
         assert not other.check("customer-1", "f")
         passing.start()
         until(lambda: other.check("customer-1", "f"))
+
+
+def test_store_that_cannot_be_is_told_by_every_question(
+    worker: Callable[..., Guard],
+) -> None:
+    guard = worker(webhook_store="redis+cluster://127.0.0.1:first")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"WEBHOOK_STORE.*first"):
+            guard.check("customer-1", "f")
 
 
 def test_guard_without_webhooks_has_no_thread_that_listens(
