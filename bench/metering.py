@@ -76,10 +76,12 @@ def measure(*, rounds: int, progress: Callable[[str], None]) -> tuple[Rounds, in
 def _slice(call: Calls, seconds: float) -> Figures:
     start, cpu = time.perf_counter(), time.process_time()
     done = 0
-    while time.perf_counter() - start < seconds:
+    taken = 0.0
+    # Once at least: a busy machine may take a whole slice away.
+    while taken < seconds:
         call()
         done += 1
-    taken = time.perf_counter() - start
+        taken = time.perf_counter() - start
     return {
         "us": taken / done * 1e6,
         "cpu": (time.process_time() - cpu) / done * 1e6,
