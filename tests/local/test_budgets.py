@@ -109,19 +109,48 @@ def test_money_is_added_up_as_people_do() -> None:
 
 
 def test_promotion_that_wins_is_not_stopped() -> None:
+    promoted = {"unlimited": True, "reset_period": "month"}
     world = core({"limit": 1})
-    (customer,) = world.catalog.customers
     world.use("calls", 1000)
     assert reason(world) == STOPPED
+    (plan,), (customer,) = world.catalog.plans, world.catalog.customers
     given = Core(
-        [plan.model_dump(exclude_unset=True) for plan in world.catalog.plans],
-        subscriptions=[
-            customer.subscriptions[0].model_dump(exclude_unset=True),
-        ],
-        promotions=[{"feature": "calls", "entitlement": {"unlimited": True}}],
+        [plan.model_dump(exclude_unset=True)],
+        subscriptions=[customer.subscriptions[0].model_dump(exclude_unset=True)],
+        promotions=[{"feature": "calls", "entitlement": promoted}],
     )
     given.use("calls", 1000)
     assert reason(given) is None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"plan": "child"}, id="inherited"),
+        pytest.param(
+            {"plan": "child", "entitlements": {"seats": {"limit": 1}}}, id="agreed"
+        ),
+        pytest.param({"plan": "bare", "addons": [{"id": "a"}]}, id="of an add-on"),
+    ],
+)
+def test_budget_stops_what_is_charged_wherever_it_comes_from(
+    more: dict[str, object],
+) -> None:
+    seats: dict[str, object] = {"seats": {"limit": 1}}
+    charges = {"seats": {"price": 1}}
+    world = Core(
+        [
+            {"id": "base", "entitlements": seats},
+            {"id": "child", "parent": "base", "charges": charges},
+            {"id": "bare", "charges": charges},
+        ],
+        addons=[{"id": "a", "entitlements": seats}],
+        subscriptions=[{"budget": {"limit": 5}, **more}],
+    )
+    world.use("seats", 5)
+    assert reason(world, "seats") == STOPPED
+    world.use("seats", 4)
+    assert reason(world, "seats") is None
 
 
 def test_price_is_the_plans_else_the_first_addons() -> None:
