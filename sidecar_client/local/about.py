@@ -17,4 +17,6 @@ class About:
     """Where it serves gRPC, such as `127.0.0.1:8443`."""
     catalog: str
     """Where its catalog came from: an absolute path, `demo` or `memory`."""
+    catalog_problem: str | None = None
+    """Why what its files say now is not served; None when it is."""
     version: str = field(default_factory=lambda: version("stigg-guard"))

@@ -67,13 +67,13 @@ class Metrics:
 
     def _count_like_the_real_one(self) -> None:
         self._initialization_errors = self._counter(
-            "sidecar_initialization_errors", "Errors of the start, such as a catalog's"
+            "sidecar_initialization_errors", "Catalogs read again and not served"
         )
         self._counter(
             "sidecar_invalid_api_key_errors", "Keys refused; always 0, any key is taken"
         )
-        self._network_errors = self._counter(
-            "sidecar_network_request_errors", "Requests of ours that failed"
+        self._counter(
+            "sidecar_network_request_errors", "Always 0: nothing is asked of Stigg"
         )
         self._redis_errors = self._counter(
             "sidecar_redis_client_errors", "Commands that Redis did not carry out"
@@ -126,10 +126,8 @@ class Metrics:
                 self._reports.inc()
             case "events":
                 self._events.inc(_number(facts.get("count")))
-            case "initialization_error":
-                self._initialization_errors.inc()
-            case "network_error":
-                self._network_errors.inc()
+            case "catalog":
+                self._initialization_errors.inc(facts.get("state") == "refused")
             case "redis_error":
                 self._redis_errors.inc()
             case _:

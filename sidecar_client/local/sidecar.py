@@ -133,6 +133,7 @@ class LocalSidecar:
         )
         self._offline = offline
         self._pruning: asyncio.Task[None] | None = None
+        self._catalog_problem: str | None = None
         self._server: SidecarServer | None = None
         self._http: HttpSide | None = None
         self._thread: LoopThread | None = None
@@ -219,10 +220,19 @@ class LocalSidecar:
         `ConfigurationError` for a catalog that cannot be served: then the one before
         still is.
         """
-        loaded = await asyncio.to_thread(load, self._source)
-        changes = await populate(self.world, loaded.catalog)
-        self.catalog = loaded.catalog
-        return changes_in_words(changes)
+        try:
+            loaded = await asyncio.to_thread(load, self._source)
+            changes = await populate(self.world, loaded.catalog)
+        except ConfigurationError as error:
+            self._catalog_problem = str(error)
+            self.feed.publish("catalog", state="refused", problem=str(error))
+            raise
+        self.catalog, self._catalog_problem = loaded.catalog, None
+        lines = changes_in_words(changes)
+        self.feed.publish(
+            "catalog", state="read", count=len(lines), changes=tuple(lines)
+        )
+        return lines
 
     def reload(self) -> list[str]:
         """The same, for a sidecar that serves from a thread."""
@@ -307,7 +317,11 @@ class LocalSidecar:
         )
 
     def _about(self) -> About:
-        return About(target=self.target, catalog=self.origin)
+        return About(
+            target=self.target,
+            catalog=self.origin,
+            catalog_problem=self._catalog_problem,
+        )
 
     def _tell_clock(self) -> None:
         self.feed.publish("clock", moved_seconds=self._clock.moved.total_seconds())

@@ -26,6 +26,9 @@ from sidecar_client.local.faults import (
 )
 from sidecar_client.local.http.answers import model_of
 from sidecar_client.local.http.parts import Parts
+from sidecar_client.local.shown import limited
+
+_MOST_PROBLEM = 4000
 
 
 class _Asked(BaseModel):
@@ -140,6 +143,8 @@ def _about(parts: Parts) -> list[BaseRoute]:
                 "version": about.version,
                 "target": about.target,
                 "catalog": about.catalog,
+                "catalog_problem": about.catalog_problem
+                and limited(about.catalog_problem, _MOST_PROBLEM),
                 "ready": parts.is_ready(),
             }
         )

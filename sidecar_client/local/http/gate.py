@@ -80,7 +80,8 @@ class Gate:
     def _enter(self, request: Request) -> Response:
         response = RedirectResponse("/", status_code=303)
         name, value = self._access.cookie(request)
-        response.set_cookie(name, value, httponly=True, samesite="strict")
+        # Lax: whoever follows a link in a chat is not asked for the token again.
+        response.set_cookie(name, value, httponly=True, samesite="lax")
         return response
 
 

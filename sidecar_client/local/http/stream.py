@@ -46,7 +46,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         except TooManySubscribers as error:
             raise HTTPException(503, str(error)) from None
         return StreamingResponse(
-            _events(
+            events(
                 parts,
                 subscription,
                 is_resumed=is_resumed,
@@ -73,9 +73,10 @@ def _after(request: Request, feed: Feed) -> tuple[int | None, bool]:
     return max(0, feed.last - min(int(replay), feed.kept)), False
 
 
-async def _events(
+async def events(
     parts: Parts, subscription: Subscription, *, is_resumed: bool, is_calm: bool
 ) -> AsyncIterator[bytes]:
+    """The blocks of the stream, until the subscription is closed."""
     feed = parts.feed
     pause, most = _PAUSE, _MOST_AT_ONCE
     with subscription:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import grpc
@@ -16,6 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from sidecar_client.errors import ConfigurationError
 from sidecar_client.local import LocalSidecar, Webhook
 from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.browser import chromium
@@ -457,6 +459,28 @@ def test_webhooks_that_were_sent_are_shown_and_sent_again(browser: Chrome) -> No
             developer.see("2 attempts, status 200", within="dialog")
             assert len(taken.got) > before
             browser.get("about:blank")
+
+
+def test_edits_of_the_catalog_are_told_and_bad_ones_until_they_are_mended(
+    browser: Chrome, tmp_path: Path
+) -> None:
+    path = tmp_path / "plans.yaml"
+    path.write_text("customers: [{id: acme}]\n")
+    with LocalSidecar(path, http_port=0) as sidecar:
+        developer = Developer(browser, sidecar)
+        developer.open()
+        path.write_text("customers: [{id: acme, colour: blue}]\n")
+        with pytest.raises(ConfigurationError):
+            sidecar.reload()
+        developer.see("The catalog was edited and cannot be served.")
+        developer.see("colour", within=".banner pre")
+        developer.see("The edited catalog is not served", within="#live")
+        path.write_text("customers: [{id: acme}, {id: newcomer}]\n")
+        sidecar.reload()
+        developer.see_no_more("cannot be served")
+        developer.see("The catalog was read again: 1 change.", within="#live")
+        developer.see("newcomer", within="#customer-list")
+        browser.get("about:blank")
 
 
 def test_what_others_wrote_is_text_and_nothing_else(developer: Developer) -> None:

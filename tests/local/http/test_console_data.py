@@ -220,6 +220,34 @@ def test_reports_of_the_console_are_in_the_feed_and_the_answers(
     assert ask(sidecar, request).entitlement.current_usage == 2
 
 
+def test_feature_without_the_credits_it_costs_is_denied_until_some_are_granted(
+    client_of: Client,
+) -> None:
+    world: dict[str, Any] = {
+        "currencies": [{"id": "tokens"}],
+        "features": [{"id": "images", "type": "metered", "meter": "incremental"}],
+        "plans": [
+            {
+                "id": "p",
+                "entitlements": {"images": {"unlimited": True}},
+                "credit_rates": {"images": {"currency": "tokens", "rate": 2}},
+            }
+        ],
+        "customers": [{"id": "c", "subscriptions": [{"plan": "p"}]}],
+    }
+    path = "/local/customers/c/entitlements"
+    with LocalSidecar(world, http_port=0) as sidecar:
+        client = client_of(sidecar)
+        told = client.get(path).json()
+        assert told["items"][0]["reason"] == "INSUFFICIENT_CREDITS"
+        assert told["credits"] == []
+        wish = {"currency": "tokens", "amount": 3}
+        assert client.post("/local/customers/c/credits", json=wish).is_success
+        told = client.get(path).json()
+        assert told["items"][0]["has_access"] is True
+        assert told["credits"][0]["remaining"] == 3
+
+
 def test_page_and_its_files_are_served_and_nothing_beside_them(
     client: httpx.Client,
 ) -> None:

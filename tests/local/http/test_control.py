@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import cast
 
 import grpc
 import httpx
 import pytest
 
 from sidecar_client.local import LocalSidecar
-from sidecar_client.local.feed import KEPT, MOST_SUBSCRIBERS
+from sidecar_client.local.feed import KEPT, MOST_SUBSCRIBERS, Feed
+from sidecar_client.local.http import stream
+from sidecar_client.local.http.parts import Parts
 from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.local.http.conftest import Client
 from tests.local.wire import NOW, Clock, ask, check, refusal
@@ -93,7 +98,8 @@ def test_closing_and_ending_all_is_done_when_it_is_answered(
 ) -> None:
     client.post("/local/faults", json={"delay": 0.001})
     client.post("/local/faults", json={"refuse": "closed"})
-    assert refusal(running, CHECK)[0] is grpc.StatusCode.UNAVAILABLE
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection((running.host, running.port))
     assert client.delete("/local/faults").json() == {"ended": 2}
     ask(running, CHECK)
 
@@ -242,15 +248,26 @@ def test_followers_are_only_so_many_and_leave_their_place(
         return False
 
     assert is_free()
-    streams = [client.stream("GET", "/local/feed") for _ in range(MOST_SUBSCRIBERS)]
-    for stream in streams:
-        stream.__enter__()
+    held = [client.stream("GET", "/local/feed") for _ in range(MOST_SUBSCRIBERS)]
+    for one in held:
+        one.__enter__()
     refused = client.get("/local/feed")
     assert refused.status_code == 503
     assert "32 subscribers follow the feed already" in refused.json()["message"]
-    for stream in streams:
-        stream.__exit__(None, None, None)
+    for one in held:
+        one.__exit__(None, None, None)
     assert is_free()
+
+
+async def test_silent_stream_says_that_it_is_still_there() -> None:
+    feed = Feed(Clock())
+    parts = cast("Parts", SimpleNamespace(feed=feed, heartbeat=0.01))
+    told = stream.events(parts, feed.subscribe(), is_resumed=False, is_calm=False)
+    begun = b"".join([await anext(told), await anext(told)])
+    assert begun.startswith(b"retry: 1000\nevent: hello\n")
+    assert await anext(told) == b": still here\n\n"
+    feed.close_subscriptions()
+    assert [block async for block in told if block != b": still here\n\n"] == []
 
 
 def test_time_in_the_stream_is_the_sidecars(still: httpx.Client) -> None:

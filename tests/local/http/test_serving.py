@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, cast
 
 import grpc
@@ -249,6 +250,28 @@ def test_metrics_have_the_real_names_and_count_what_happens(client_of: Client) -
     assert samples["process_resident_memory_bytes"] > 1_000_000
     built = [name for name in samples if name.startswith("local_sidecar_build_info")]
     assert f'version="{version("stigg-guard")}"' in built[0]
+
+
+def test_catalog_that_is_not_served_is_told_and_counted(
+    client_of: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "plans.yaml"
+    path.write_text("features: [{id: f, type: boolean}]\n")
+    with LocalSidecar(path, http_port=0) as sidecar:
+        client = client_of(sidecar)
+        path.write_text("features: [{id: f, type: nothing}]\n")
+        with pytest.raises(ConfigurationError):
+            sidecar.reload()
+        problem = client.get("/local/about").json()["catalog_problem"]
+        assert problem.startswith(f"{path}:1: features[0].type: ")
+        assert counted(client)["sidecar_initialization_errors_total"] == 1
+        path.write_text("features: [{id: f, type: boolean}, {id: g, type: boolean}]\n")
+        sidecar.reload()
+        assert client.get("/local/about").json()["catalog_problem"] is None
+        assert counted(client)["sidecar_initialization_errors_total"] == 1
+        told = [dict(item.facts) for item in sidecar.feed.since(0).happenings]
+    assert told[0]["state"] == "refused"
+    assert (told[-1]["state"], told[-1]["count"]) == ("read", 1)
 
 
 def test_metrics_of_the_process_are_not_mixed_with_ours(client: httpx.Client) -> None:

@@ -135,7 +135,7 @@ function kindOf({ kind, facts }) {
   if (kind === "check" || kind === "list") return facts.reason ? "denial" : "check";
   if (kind === "report") return "report";
   if (kind === "events") return "events";
-  if (kind === "refusal" || kind.endsWith("_error")) return "error";
+  if (kind === "refusal" || kind.endsWith("_error") || facts.state === "refused") return "error";
   return "change";
 }
 
@@ -190,6 +190,10 @@ function textOf({ kind, facts }) {
       return ["!", code(facts.method), " refused: ", el("strong", {}, facts.code), " ", note(facts.message ?? ""), facts.customer_id ? " " : "", facts.customer_id ? who(facts) : ""];
     case "fault":
       return ["⚠", facts.state === "begun" ? "Outage begins: " : "Outage ends: ", facts.says, facts.met ? note(` (${count(facts.met, "call")} met it)`) : ""];
+    case "catalog":
+      return facts.state === "refused"
+        ? ["!", el("strong", {}, "The edited catalog is not served: "), note(facts.problem)]
+        : ["✎", `The catalog was read again: ${facts.count ? `${count(facts.count, "change")}. ` : "nothing has changed."}`, note(facts.changes.join("; "))];
     case "clock":
       return ["◷", facts.moved_seconds ? "The clock was moved" : "The clock tells real time again"];
     case "change":

@@ -1,12 +1,13 @@
 // The console: its parts put together, and what follows from what happens.
 
 import { get } from "./api.js";
+import { banner, setBanner } from "./banners.js";
 import { ask as askClock, startClock } from "./clock.js";
 import { open, openId, refresh } from "./customer.js";
 import { reload, startCustomers } from "./customers.js";
-import { byId, soon } from "./dom.js";
+import { byId, el, soon } from "./dom.js";
 import { startLive } from "./live.js";
-import { ask as askFaults, setLost, startOutage } from "./outage.js";
+import { ask as askFaults, startOutage } from "./outage.js";
 import { startWebhooks } from "./webhooks.js";
 
 const reloadSoon = soon(reload, 400);
@@ -14,12 +15,12 @@ const aboutSoon = soon(() => about().catch(() => {}), 100);
 
 function happening({ kind, facts }) {
   if (kind === "fault") askFaults().catch(() => {});
-  if (kind === "fault") aboutSoon();
+  if (kind === "fault" || kind === "catalog") aboutSoon();
   if (kind === "clock") askClock().catch(() => {});
-  const isOfAll = kind === "clock" || (kind === "change" && !facts.customer_id);
+  const isOfAll = kind === "clock" || kind === "catalog" || (kind === "change" && !facts.customer_id);
   const isOfOpen = facts.customer_id === openId() || (kind === "events" && !facts.customer_id);
   if (isOfAll || (isOfOpen && ["report", "events", "change"].includes(kind))) refresh();
-  if (kind === "change" || kind === "clock") reloadSoon();
+  if (["change", "clock", "catalog"].includes(kind)) reloadSoon();
 }
 
 async function about() {
@@ -29,7 +30,19 @@ async function about() {
   byId("catalog").title = told.catalog;
   byId("ready").className = `chip chip-${told.ready ? "ok" : "bad"}`;
   byId("ready").textContent = told.ready ? "● Serving" : "✕ Not answering";
+  if (told.catalog_problem !== problem) setBanner("catalog", null);
+  problem = told.catalog_problem;
+  setBanner("catalog", problem && (() => catalogBanner(problem)));
 }
+
+let problem = null;
+const catalogBanner = (text) =>
+  banner("warn", "✎", [
+    el("p", {}, el("strong", {}, "The catalog was edited and cannot be served. "), "The one before it still is."),
+    el("pre", { class: "body", tabindex: 0 }, text),
+  ]);
+const lostBanner = () =>
+  banner("warn", "⌁", el("p", {}, "The sidecar does not answer. What you see may be out of date; this page tries again by itself."));
 
 function everything() {
   aboutSoon();
@@ -41,7 +54,7 @@ function everything() {
 
 let wasLost = false;
 function lost(isLost) {
-  setLost(isLost);
+  setBanner("lost", isLost && lostBanner);
   if (isLost) {
     byId("ready").className = "chip chip-bad";
     byId("ready").textContent = "✕ Not reached";

@@ -1,12 +1,12 @@
 // Simulated outages: begun by a dialog, told by a banner that cannot be overlooked.
 
 import { get, post, remove } from "./api.js";
+import { banner, named, setBanner } from "./banners.js";
 import { numberIn, openForm } from "./dialogs.js";
-import { button, byId, el, field, replace, select, toast } from "./dom.js";
+import { button, byId, el, field, select, toast } from "./dom.js";
 import { count } from "./format.js";
 
 let known = { faults: [], codes: [], methods: [] };
-let isLost = false;
 
 export function startOutage() {
   byId("outage-button").addEventListener("click", openOutage);
@@ -20,50 +20,28 @@ export async function ask() {
   show();
 }
 
-/** Whether the stream of the sidecar is lost, for the banner that says so. */
-export function setLost(lost) {
-  if (lost === isLost) return;
-  isLost = lost;
-  show();
-}
-
 function show() {
-  const banners = known.faults.map(outageBanner);
-  if (isLost) banners.unshift(lostBanner());
-  document.title = known.faults.length ? "⚠ Outage – Local sidecar" : "Local sidecar";
-  const met = new Map(known.faults.map((fault) => [String(fault.number), fault.met]));
-  const shown = [...byId("banners").querySelectorAll("[data-fault]")].map((item) => item.dataset.fault);
-  if (String(shown) === String([...met.keys()]) && isLost === Boolean(byId("banners").querySelector(".banner-lost"))) {
-    // The same ones: only their count, so that nothing is announced again.
-    for (const item of byId("banners").querySelectorAll("[data-met]")) item.textContent = calls(met.get(item.dataset.met));
-    return;
+  const on = new Map(known.faults.map((fault) => [`fault-${fault.number}`, fault]));
+  for (const name of named("fault-")) if (!on.has(name)) setBanner(name, null);
+  for (const [name, fault] of on) {
+    setBanner(name, () => outageBanner(fault));
+    byId(`met-${fault.number}`).textContent = calls(fault.met);
   }
-  replace(byId("banners"), banners);
+  document.title = on.size ? "⚠ Outage – Local sidecar" : "Local sidecar";
 }
 
 const calls = (met) => (met ? `${count(met, "call")} met it.` : "No call has met it yet.");
 
 const outageBanner = (fault) =>
-  el(
-    "div",
-    { class: "banner banner-outage", data: { fault: fault.number } },
-    el("span", { class: "banner-mark", "aria-hidden": "true" }, "⚠"),
-    el(
-      "p",
-      {},
+  banner(
+    "outage",
+    "⚠",
+    [
       el("strong", {}, "Outage simulated. "),
       `${fault.says[0].toUpperCase()}${fault.says.slice(1)}. `,
-      el("span", { data: { met: fault.number }, "aria-live": "off" }, calls(fault.met)),
-    ),
+      el("span", { id: `met-${fault.number}`, "aria-live": "off" }),
+    ],
     button("End the outage", () => end(fault), { data: { key: `end-${fault.number}` } }),
-  );
-
-const lostBanner = () =>
-  el(
-    "div",
-    { class: "banner banner-lost" },
-    el("span", { class: "banner-mark", "aria-hidden": "true" }, "⌁"),
-    el("p", {}, "The sidecar does not answer. What you see may be out of date; this page tries again by itself."),
   );
 
 async function end(fault) {
