@@ -106,6 +106,23 @@ async def test_a_trial_is_as_the_caller_says(world: World, clock: Clock) -> None
     assert "plan 'team' has no trial of its own" in message
 
 
+async def test_who_paid_for_the_product_before_has_no_trial_by_itself(
+    world: World,
+) -> None:
+    await provision_subscription(world, wish("team"))
+    made = await provision_subscription(world, wish("pro"))
+    assert made.subscription.value.status == "active"
+
+
+async def test_what_ends_earlier_than_its_successor_begins_still_does(
+    world: World, clock: Clock
+) -> None:
+    await provision_subscription(world, wish("free", end=NOW + DAY))
+    await provision_subscription(world, wish("team", start=NOW + 3 * DAY))
+    clock.now = NOW + DAY
+    assert (await statuses(world))["free"] != "active"
+
+
 async def test_a_product_with_several_subscriptions_wants_a_resource(
     world: World,
 ) -> None:
