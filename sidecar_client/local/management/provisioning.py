@@ -336,5 +336,4 @@ def _ended(before: Subscription, at: datetime, now: datetime) -> Subscription:
     """The subscription, ended when another takes its place."""
     if before.start >= at:
         return before.model_copy(update={"status": "canceled", "canceled_at": now})
-    end = at if before.end is None else min(at, before.end)
-    return before.model_copy(update={"end": end, "canceled_at": now})
+    return before.model_copy(update={"end": at, "canceled_at": now})

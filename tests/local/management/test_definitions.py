@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sidecar_client.local.catalog import Plan
+from sidecar_client.local.loading import load_catalog
 from sidecar_client.local.management import (
     currencies,
     features,
@@ -28,9 +29,11 @@ from sidecar_client.local.management.provisioning import (
     provision_subscription,
 )
 from sidecar_client.local.management.terms import Terms
+from sidecar_client.local.populate import populate
 from sidecar_client.local.refusal import Refusal
+from sidecar_client.local.stores.memory import MemoryStore
 from sidecar_client.local.world import World
-from tests.local.wire import NOW
+from tests.local.wire import NOW, Clock
 
 DRAFT: tuple[PackageStatus, ...] = ("draft",)
 PUBLISHED: tuple[PackageStatus, ...] = ("published",)
@@ -207,9 +210,15 @@ async def test_whether_it_has_several_subscriptions_is_fixed_with_the_first(
         )
 
 
-async def test_a_second_product_leaves_the_plans_of_the_first_to_it(
-    world: World,
-) -> None:
+async def test_a_second_product_leaves_the_plans_of_the_first_to_it() -> None:
+    world = World(MemoryStore(), clock=Clock())
+    catalog = {"products": [{"id": "app"}], "plans": [{"id": "free"}]}
+    await populate(world, load_catalog(catalog))
+    await products.create_product(world, NewProduct(id="new", name="New"))
+    assert (await PLANS.get(world, "free")).value.product == "app"
+
+
+async def test_a_product_needs_an_id_of_its_own(world: World) -> None:
     await products.create_product(world, NewProduct(id="new", name="New"))
     with pytest.raises(Refusal, match="product 'new' already"):
         await products.create_product(world, NewProduct(id="new", name="New"))
