@@ -6,7 +6,7 @@ is told is in `catalog_words`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -83,7 +83,8 @@ def changed(catalog: Catalog, changes: Iterable[Change]) -> Catalog:
     facts = facts_of(catalog)
     for change in changes:
         if change.is_order:
-            _reorder(facts, change)
+            # What only we have comes after it.
+            facts.orders[change.path] = change.after
         elif change.after is ABSENT:
             _forget(facts, change)
         elif all(part in facts.values for part in part_of(change.path)):
@@ -103,10 +104,3 @@ def _forget(facts: Facts, change: Change) -> None:
     length = len(change.path)  # with everything that was said of the part
     for path in [path for path in facts.values if path[:length] == change.path]:
         del facts.values[path]
-
-
-def _reorder(facts: Facts, change: Change) -> None:
-    """The changed order; what only we have comes after it, in ours."""
-    wanted: Sequence[str] = change.after
-    others = (key for key in facts.orders.get(change.path, ()) if key not in wanted)
-    facts.orders[change.path] = (*wanted, *others)

@@ -189,6 +189,19 @@ def test_event_again_with_key_and_time_is_the_same_event(
     assert len(sidecar.events) == 3
 
 
+def test_time_is_the_sidecars_own_where_none_is_typed() -> None:
+    with counting_sidecar() as sidecar:
+        console = Console(target=sidecar.target)
+        console.group = ()
+        assert console("report", CUSTOMER, TEMPLATES, "1").status == 0
+        assert console("event", CUSTOMER, "e", "--idempotency-key", "k").status == 0
+        assert console("report", CUSTOMER, TEMPLATES, "1", "--at", "now").status == 0
+        (request,) = sidecar.events.values()
+    assert not request.events[0].HasField("timestamp")
+    stamped = [report.HasField("timestamp") for report in sidecar.reports]
+    assert stamped == [False, True]
+
+
 def test_report_that_may_have_arrived_is_told_so() -> None:
     with counting_sidecar() as sidecar:
         sidecar.faults.append("after")

@@ -19,8 +19,10 @@ import pytest
 from sidecar_client.local import LocalSidecar
 from stigg_guard.commands import console as consoles
 from stigg_guard.commands import terminal
+from stigg_guard.commands.amounts import used_bar
 from stigg_guard.commands.table import table
 from stigg_guard.commands.words import columns
+from stigg_guard.decision import Entitlement
 from tests.client.certificates import Certificate
 from tests.client.servers import Hold, Server, allow
 from tests.commands.fronts import Console
@@ -93,6 +95,18 @@ def test_table_keeps_to_the_width_of_the_terminal(
     assert (" left" in text) == (width >= 160)
     assert ("░" in text) == (width >= 140)
     assert ("..." in text) == (width <= 100)
+
+
+@pytest.mark.parametrize(
+    ("used", "bar"),
+    [(0, "░░░░"), (1, "█░░░"), (500, "██░░"), (999, "███░"), (1000, "████")],
+)
+def test_bar_is_full_when_all_is_used_and_empty_when_nothing_is(
+    used: float, bar: str
+) -> None:
+    entitlement = Entitlement(kind="metered", usage_limit=1000, current_usage=used)
+    assert used_bar(entitlement, 4) == bar
+    assert used_bar(Entitlement(kind="metered", is_unlimited=True), 4) == ""
 
 
 def test_columns_are_counted_as_a_terminal_does() -> None:

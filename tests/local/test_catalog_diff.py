@@ -101,6 +101,13 @@ def test_catalog_is_read_as_it_was_written(catalog: Catalog) -> None:
     assert load_catalog(catalog) == catalog
 
 
+def test_signs_that_yaml_would_fold_or_drop_are_kept() -> None:
+    name = "a\x85b\u2028c\u2029d\ufeff \x7f\x00 'x' \"y\" 2026-01-31 \n"
+    catalog = load_catalog({"products": [{"id": "p", "name": name}]})
+    assert read_catalog(as_yaml(catalog), "plans.yaml") == catalog
+    assert read_catalog(as_json(catalog), "plans.json") == catalog
+
+
 def test_yaml_is_written_as_a_person_would() -> None:
     assert as_yaml(BASE).splitlines() == [
         "features:",

@@ -185,8 +185,12 @@ async def test_starting_usage_that_is_edited_is_what_is_used(
     )
     assert await total(world, "usage", "acme", "seats") == 2
     assert await total(world, "aggregate", "acme", "hits") == 7
-    await populate(world, edit(path, ("{feature: seats, value: 2}, ", "")))
-    assert await total(world, "usage", "acme", "seats") == 2, "what was used stays"
+    await populate(
+        world, edit(path, ("feature: seats, value: 2", "feature: seats, value: 4"))
+    )
+    assert await total(world, "usage", "acme", "seats") == 4
+    await populate(world, edit(path, ("{feature: seats, value: 4}, ", "")))
+    assert await total(world, "usage", "acme", "seats") == 4, "what was used stays"
 
 
 async def test_credits_that_are_edited_keep_what_is_spent(

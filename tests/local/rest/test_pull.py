@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from click.testing import CliRunner, Result
 from sidecar_client.local import LocalSidecar, load_catalog
 from sidecar_client.local.catalog_diff import diff
 from sidecar_client.local.command import stigg_guard
+from sidecar_client.local.pulled_customers import Customers
 from sidecar_client.local.pulled_definitions import (
     charges_of,
     feature_of,
@@ -252,6 +254,7 @@ _FIELDS = (
     *("enum_configuration", "feature_status", "parent_plan_id", "product_id"),
     *("pricing_type", "default_trial_config", "compatible_addon_ids", "status"),
     *("credit_rate", "price", "feature_id", "value", "values"),
+    *("name", "email", "archived_at", "resource_id"),
 )
 
 
@@ -287,6 +290,45 @@ def test_what_a_catalog_cannot_say_is_noted() -> None:
         "plan 'p': 'f' is granted without an amount: it is left out",
         "plan 'p': 'f' is no feature that the API lists: it is left out",
         "plan 'p': 'f' is charged by tiers: it is left out",
+    ]
+
+
+def test_what_is_left_of_grants_and_promotions_is_taken() -> None:
+    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    notes: list[str] = []
+    known = Customers(
+        types={"sso": "boolean"},
+        plans={},
+        addons=(),
+        currencies=("tokens",),
+        notes=notes,
+    )
+    paid = {"grant_type": "PAID", "currency_id": "tokens", "effective_at": start}
+    paid |= {"amount": 40, "priority": 0, "expire_at": end}
+    promoted = {"feature_id": "sso", "start_date": start, "end_date": end}
+    found = known.customer_of(
+        of(id="c"),
+        resources=[],
+        subscriptions=[of(id="s", plan_id="draft")],
+        promotions=[
+            of(**promoted, status="Paused"),
+            of(**promoted, status="Expired"),
+        ],
+        grants=[
+            of(id="g", **paid, consumed_amount=15),
+            of(id="spent", **paid, consumed_amount=40),
+            of(id="void", **paid, consumed_amount=0, status="VOIDED"),
+            of(id="made", **paid | {"grant_type": "RECURRING"}, consumed_amount=0),
+            of(id="else", **paid | {"currency_id": "x"}, consumed_amount=0),
+        ],
+    )
+    (grant,) = found["credits"]
+    assert (grant["id"], grant["amount"]) == ("g", 25)
+    (promotion,) = found["promotions"]
+    assert (promotion["status"], promotion["entitlement"]) == ("paused", True)
+    assert notes == [
+        "customer 'c' subscribes to 'draft', which is not published: left out",
+        "customer 'c' has credits of 'x', which is no currency: left out",
     ]
 
 
