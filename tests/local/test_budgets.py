@@ -296,3 +296,28 @@ async def test_counters_of_billing_are_no_part_of_the_history_of_usage(
             )
             assert [point.value for point in points] == [0, total]
             assert [point.is_reset for point in points] == [True, False]
+
+
+def test_what_costs_nothing_is_not_stopped_when_nothing_is_left() -> None:
+    world = core({"limit": 0}, charges={"calls": {"price": 0}})
+    world.use("calls", 100)
+    assert (reason(world), reason(world, usage=5)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("billing", "stops"), [("monthly", None), ("annually", STOPPED)]
+)
+def test_budget_is_for_a_billing_period(
+    clock: Clock, billing: str, stops: str | None
+) -> None:
+    subscription = {
+        "plan": "p",
+        "start": "2023-10-15",
+        "billing_period": billing,
+        "budget": {"limit": 5},
+    }
+    customer = {"id": "c", "subscriptions": [subscription]}
+    with LocalSidecar(CATALOG | {"customers": [customer]}, clock=clock) as sidecar:
+        report(sidecar, "calls", 5, total=False)
+        clock.now = datetime(2023, 12, 15, tzinfo=UTC)
+        assert check(sidecar, "calls") == stops
