@@ -54,7 +54,7 @@ def validate(paths: tuple[str, ...]) -> None:
 
 @catalogs.command()
 @_PATHS
-@click.option("--customer", metavar="ID", help="Only this customer, and what it may.")
+@click.option("--customer", metavar="ID", help="Only this customer, and its plans.")
 @click.option("--yaml", "format_", flag_value="yaml", help="As one file of YAML.")
 @click.option("--json", "format_", flag_value="json", help="As one file of JSON.")
 def show(paths: tuple[str, ...], customer: str | None, format_: str | None) -> None:

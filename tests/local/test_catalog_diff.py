@@ -102,8 +102,9 @@ def test_catalog_is_read_as_it_was_written(catalog: Catalog) -> None:
 
 
 def test_signs_that_yaml_would_fold_or_drop_are_kept() -> None:
-    name = "a\x85b\u2028c\u2029d\ufeff \x7f\x00 'x' \"y\" 2026-01-31 \n"
-    catalog = load_catalog({"products": [{"id": "p", "name": name}]})
+    names = ["a\x85b", "a\u2028b", "\u2029", "\ufeff", "\x7f\x00", "'x' \"y\"", "yes"]
+    products = [{"id": f"p{at}", "name": name} for at, name in enumerate(names)]
+    catalog = load_catalog({"products": products})
     assert read_catalog(as_yaml(catalog), "plans.yaml") == catalog
     assert read_catalog(as_json(catalog), "plans.json") == catalog
 
