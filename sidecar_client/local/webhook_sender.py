@@ -55,7 +55,7 @@ class WebhookSender:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._workers: tuple[asyncio.Task[None], ...] = ()
-        self._due = Due(world)
+        self._due: Due | None = None
         self._is_full = False
 
     @property
@@ -102,8 +102,8 @@ class WebhookSender:
             return
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._news = asyncio.Event()
-        self._due = Due(self._world)
-        work = (self._work(), self._due.run())
+        self._due = due = Due(self._world)
+        work = (self._work(due), due.run())
         self._workers = tuple(map(self._loop.create_task, work))
         self._world.listeners.append(self.note)
 
@@ -132,20 +132,21 @@ class WebhookSender:
 
     def look_at_clock(self) -> None:
         """Tell what is due now: the clock was moved. From any thread."""
-        self._call(self._due.look)
+        if self._due is not None:
+            self._call(self._due.look)
 
     def _call(self, function: Callable[[], object]) -> None:
         loop = self._loop
         if self._workers and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(function)
 
-    async def _work(self) -> None:
+    async def _work(self, due: Due) -> None:
         while True:
             await self._news.wait()
             self._news.clear()
             while self._noted:
                 announcement = self._noted[0]
-                self._due.note(announcement)
+                due.note(announcement)
                 try:
                     await self._tell(announcement)
                 except Exception:
