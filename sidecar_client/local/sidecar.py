@@ -21,7 +21,8 @@ from sidecar_client.local.catalog_words import changes_in_words
 from sidecar_client.local.clock import MovableClock
 from sidecar_client.local.events import EventLog
 from sidecar_client.local.fallbacks import FallbackSource, load_fallbacks
-from sidecar_client.local.faults import Fault, FaultBlock, Faults, Refuse
+from sidecar_client.local.fault_block import FaultBlock
+from sidecar_client.local.faults import Fault, Faults, Refuse
 from sidecar_client.local.feed import Feed
 from sidecar_client.local.http.options import HttpOptions
 from sidecar_client.local.loading import CatalogSource, load
