@@ -182,6 +182,7 @@ def metering_aims(found: Rounds, crowded: int) -> list[Aim]:
             bound=1.0,
             direction="at most",
             shown=f"{added / pair:.2f} ({added:.0f} by {pair:.0f} µs)",
+            reason="a thread tells the end of a hold, on the same cores",
         ),
         Aim(
             what="calls to the sidecar of 100 requests denied by held units",
