@@ -112,7 +112,7 @@ $(BENCH_READY): $(READY) requirements/bench.txt
 	@touch $(BENCH_READY)
 
 .PHONY: bench
-bench: $(BENCH_READY)  ## measure (ARGS="metering", ARGS=--quick: minutes)
+bench: $(BENCH_READY)  ## measure (ARGS="metering", ARGS="sidecar", ARGS=--quick: minutes)
 	@$(BENCH) -m bench $(ARGS)
 
 .PHONY: lock

@@ -1,4 +1,4 @@
-"""`python -m bench [guarding | metering]`: run both parts or one, write the results.
+"""`python -m bench [guarding | metering | sidecar]`: run all parts or some, write them.
 
 What is measured, and how, is in the parts themselves.
 """
@@ -9,19 +9,37 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import http_load, in_process, metering, one_check, outbox, vendor_code, web
+from bench import (
+    http_load,
+    in_process,
+    metering,
+    one_check,
+    outbox,
+    sidecar,
+    sidecar_growth,
+    vendor_code,
+    web,
+)
 from bench.aims import aim_table, aims, cost_table
-from bench.report import METERING_METHOD, METHOD, processor, stolen, versions
+from bench.report import (
+    METERING_METHOD,
+    METHOD,
+    SIDECAR_METHOD,
+    processor,
+    stolen,
+    versions,
+)
 
 HERE: Final = Path(__file__).parent
 RESULTS: Final = {
     "guarding": HERE / "RESULTS.md",
     "metering": HERE / "METERING.md",
+    "sidecar": HERE / "SIDECAR.md",
 }
 Progress = Callable[[str], None]
 
@@ -36,6 +54,7 @@ class Size:
     in_process_rounds: int
     metering_rounds: int
     outbox: outbox.Size
+    growth: sidecar_growth.Size
     is_quick: bool = False
 
 
@@ -46,6 +65,7 @@ FULL: Final = Size(
     in_process_rounds=25,
     metering_rounds=200,
     outbox=outbox.FULL,
+    growth=sidecar_growth.FULL,
 )
 QUICK: Final = Size(
     rounds=2,
@@ -54,6 +74,7 @@ QUICK: Final = Size(
     in_process_rounds=9,
     metering_rounds=20,
     outbox=outbox.QUICK,
+    growth=sidecar_growth.QUICK,
     is_quick=True,
 )
 
@@ -64,11 +85,16 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[[], *RESULTS], default=[])
     parser.add_argument("--quick", action="store_true", help="few, short slices")
     parser.add_argument(
+        "--long", action="store_true", help="10 million events for the sidecar"
+    )
+    parser.add_argument(
         "--output", type=Path, help="folder to write to; this one, unless --quick"
     )
     options = parser.parse_args()
     folder: Path | None = options.output or (None if options.quick else HERE)
     size = QUICK if options.quick else FULL
+    if options.long:
+        size = replace(size, growth=sidecar_growth.LONG)
     for part in options.parts or RESULTS:
         text = _run(part, size)
         print(f"\n{text}")
@@ -83,7 +109,8 @@ def _run(part: str, size: Size) -> str:
     def progress(text: str) -> None:
         print(f"{time.monotonic() - start:5.0f} s  {text}", flush=True)
 
-    sections = {"guarding": _guarding, "metering": _metering}[part](size, progress)
+    made = {"guarding": _guarding, "metering": _metering, "sidecar": _sidecar}[part]
+    sections = made(size, progress)
     now = stolen()
     steal = (now[0] - taken[0]) / max(1, now[1] - taken[1])
     form = "The quick form: too few slices to rely on. " if size.is_quick else ""
@@ -135,6 +162,20 @@ def _metering(size: Size, progress: Progress) -> tuple[str, ...]:
         outbox.rate_table(figures.rates),
         "## An event, with so many rows stored\n",
         outbox.cost_tables(figures.costs),
+    )
+
+
+def _sidecar(size: Size, progress: Progress) -> tuple[str, ...]:
+    rates = sidecar.measure(rounds=size.rounds, seconds=size.seconds, progress=progress)
+    growth = sidecar_growth.measure(size.growth, progress)
+    return (
+        SIDECAR_METHOD,
+        "## Aims\n",
+        aim_table([*sidecar.rate_aims(rates), *sidecar_growth.growth_aims(growth)]),
+        "## Calls\n",
+        sidecar.rate_tables(rates),
+        "## Growth\n",
+        sidecar_growth.growth_tables(growth),
     )
 
 

@@ -41,6 +41,15 @@ stores are what one would write by hand with the same promises: every put surviv
 power cut.
 """
 
+SIDECAR_METHOD: Final = """\
+How to read it: ratios are made between slices of the same round, as in RESULTS.md. Each
+server, and the one client that asks it with raw grpc.aio, is a process of its own on
+the same cores. The empty server is grpc.aio that reads a check and gives one answer:
+what a server in Python can reach. The server's CPU is that of its process, by all calls
+of the slice. SQLite's file is on the machine's disk, Redis on loopback, writing its
+append-only file each second. Starts are from the command to the first answer over gRPC.
+"""
+
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose columns are as wide as their cells."""
