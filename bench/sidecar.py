@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -78,10 +79,14 @@ def pairs() -> Generator[dict[str, Pair]]:
                 server = stack.enter_context(child("bench.empty_server"))
                 port = int(said(server))
             else:
+                command = ("sidecar", "run", "--port", "0", "--no-http")
                 server = stack.enter_context(
-                    child("bench.sidecar_server", stores[name])
+                    child("stigg_guard.cli", *command, "--store", stores[name])
                 )
-                port = json.loads(said(server))["port"]
+                stack.callback(server.terminate)
+                found = re.search(r":(\d+) ", said(server))
+                assert found is not None
+                port = int(found[1])
             client = stack.enter_context(
                 child("bench.sidecar_load", f"127.0.0.1:{port}")
             )

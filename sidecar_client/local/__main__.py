@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -68,6 +69,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
         ready_path=environment.ready_path,
     )
     async with sidecar:
+        # What there is by now stays, and collecting garbage need not look at it again.
+        gc.freeze()
         hello = {
             "hello": HELLO,
             "pid": os.getpid(),

@@ -6,6 +6,7 @@ What people type and read lives here; the sidecar itself does not.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -121,6 +122,8 @@ async def _serve(sidecar: LocalSidecar) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     async with sidecar:
+        # What there is by now stays, and collecting garbage need not look at it again.
+        gc.freeze()
         click.echo(_welcome(sidecar))
         with reloading(sidecar):
             await over.wait()
