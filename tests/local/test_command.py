@@ -62,13 +62,16 @@ def test_sidecar_runs_until_it_is_told_to_stop(
     ):
         assert process.stdout
         lines = [process.stdout.readline() for _ in range(11)]
-        assert re.match(r"Local sidecar on 127\.0\.0\.1:\d+ ", lines[0])
-        (url,) = re.findall(r"^Console: +(http://127\.0\.0\.1:\d+)$", lines[1])
-        assert httpx.get(f"{url}/livez").json() == {"status": "UP"}
-        assert "demo catalog (10 features, 3 plans, 5 customers)" in lines[2]
-        assert "customer-demo-01" in lines[3]
-        try_it(lines[6:9])
-        process.send_signal(number)
+        try:
+            assert re.match(r"Local sidecar on 127\.0\.0\.1:\d+ ", lines[0])
+            (url,) = re.findall(r"^Console: +(http://127\.0\.0\.1:\d+)$", lines[1])
+            assert httpx.get(f"{url}/livez", timeout=30).json() == {"status": "UP"}
+            assert "demo catalog (10 features, 3 plans, 5 customers)" in lines[2]
+            assert "customer-demo-01" in lines[3]
+            try_it(lines[6:9])
+        finally:
+            # Else leaving the block would wait for it for ever.
+            process.send_signal(number)
         rest, _ = process.communicate(timeout=30)
     assert (process.returncode, rest) == (0, "Stopped.\n")
     logged = log.read_text()
