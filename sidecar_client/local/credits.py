@@ -77,11 +77,11 @@ class Balance:
 def balance(wallet: Wallet, sources: Sequence[Recurring], now: datetime) -> Balance:
     """What the wallet comes to, with all that time alone has changed."""
     wallet = advanced(wallet, sources, now)
-    active = [held for held in wallet.grants if _active(held)]
+    active = [held for held in wallet.grants if _active(held, now, now)]
     ends = [source.window(now).end for source in sources]
     return Balance(
-        granted=sum(held.grant.amount for held in active),
-        consumed=sum(held.consumed for held in active) + wallet.debt,
+        granted=_plain(sum(held.grant.amount for held in active)),
+        consumed=_plain(sum(held.consumed for held in active) + wallet.debt),
         soft_limit=any(source.soft_limit for source in sources),
         period_end=min(ends, default=None),
     )
@@ -100,7 +100,7 @@ def granted(
 
 def voided(wallet: Wallet, grant_id: str, now: datetime) -> Wallet:
     """The wallet with a grant that cannot be spent any more."""
-    book = _Book(wallet)
+    book = _Book(wallet, now)
     for held in wallet.grants:
         if held.grant.id == grant_id and held.over is None:
             book.end(held, "voided", now)
@@ -120,11 +120,11 @@ def consumed(
     Grants are spent in the burn order. What they do not cover is overdrawn: the wallet
     owes it, until later grants settle it.
     """
-    book = _Book(advanced(wallet, sources, now))
+    book = _Book(advanced(wallet, sources, now), now)
     if amount < 0:
         _give_back(book, -amount, now, feature_id)
         return book.closed()
-    for held in sorted(filter(_active, book.grants()), key=_burn_order):
+    for held in sorted(book.active(now), key=_burn_order):
         part = min(amount, held.grant.amount - held.consumed)
         if part > 0:
             book.spend(held, part, now, "consumed", feature_id)
@@ -149,7 +149,7 @@ def advanced(wallet: Wallet, sources: Sequence[Recurring], now: datetime) -> Wal
     gone = [held for held in waiting if held.source and held.source not in present]
     if not moments and not gone:
         return wallet
-    book = _Book(wallet)
+    book = _Book(wallet, now)
     for held in coming:
         book.put(held)
         book.recurring[held.source or ""] = held.grant.effective
@@ -159,7 +159,7 @@ def advanced(wallet: Wallet, sources: Sequence[Recurring], now: datetime) -> Wal
         _begin(book, moment)
     for held in book.grants():
         if held.source and held.source not in present and held.over is None:
-            book.end(held, "expired", now)
+            book.end(held, "ended", now)
     return book.closed()
 
 
@@ -203,7 +203,7 @@ def _begin(book: _Book, moment: datetime) -> None:
     for held in starting:
         book.put(held.model_copy(update={"begun": True}))
         book.note(moment, "granted", held.grant.amount, _id(held))
-    for held in sorted(filter(_active, book.grants()), key=_burn_order):
+    for held in sorted(book.active(moment), key=_burn_order):
         part = min(book.debt, held.grant.amount - held.consumed)
         if part > 0:
             book.debt = 0.0 if book.debt - part < _DUST else book.debt - part
@@ -226,7 +226,7 @@ def _give_back(
         book.debt -= part
         amount -= part
         book.note(now, "returned", part, "overdraft", feature_id)
-    order = sorted(filter(_active, book.grants()), key=_burn_order)
+    order = sorted(book.active(now), key=_burn_order)
     for held in reversed(order):
         part = min(amount, held.consumed)
         if part > 0:
@@ -237,8 +237,9 @@ def _give_back(
 class _Book:
     """A wallet while it changes, with a note of each movement."""
 
-    def __init__(self, wallet: Wallet) -> None:
+    def __init__(self, wallet: Wallet, now: datetime) -> None:
         self._wallet = wallet
+        self._now = now
         self._grants = {_id(held): held for held in wallet.grants}
         self._notes: list[LedgerEntry] = []
         self.debt = wallet.debt
@@ -247,15 +248,19 @@ class _Book:
     def grants(self) -> list[HeldGrant]:
         return list(self._grants.values())
 
+    def active(self, at: datetime) -> list[HeldGrant]:
+        return [held for held in self.grants() if _active(held, at, self._now)]
+
     def put(self, held: HeldGrant) -> None:
         self._grants[_id(held)] = held
 
     def end(
-        self, held: HeldGrant, why: Literal["expired", "voided"], now: datetime
+        self, held: HeldGrant, why: Literal["expired", "ended", "voided"], now: datetime
     ) -> None:
         self.put(held.model_copy(update={"over": why}))
         if held.begun:
-            self.note(now, why, held.grant.amount - held.consumed, _id(held))
+            kind: LedgerKind = "voided" if why == "voided" else "expired"
+            self.note(now, kind, held.grant.amount - held.consumed, _id(held))
 
     def spend(
         self,
@@ -276,16 +281,14 @@ class _Book:
         grant_id: str,
         feature_id: str | None = None,
     ) -> None:
-        left = sum(
-            held.grant.amount - held.consumed for held in self.grants() if _active(held)
-        )
+        left = sum(held.grant.amount - held.consumed for held in self.active(at))
         self._notes.append(
             LedgerEntry(
                 at=at,
                 kind=kind,
                 amount=amount,
                 grant_id=grant_id,
-                balance=left - self.debt,
+                balance=_plain(left - self.debt),
                 feature_id=feature_id,
             )
         )
@@ -304,8 +307,22 @@ class _Book:
         )
 
 
-def _active(held: HeldGrant) -> bool:
-    return held.begun and held.over is None
+def _active(held: HeldGrant, at: datetime, now: datetime) -> bool:
+    """Whether it can be spent at a moment, as is known now.
+
+    By the time, and not by what the ledger tells: a clock may have been moved back.
+    """
+    grant = held.grant
+    if held.over in ("voided", "ended") or not held.begun or grant.effective > now:
+        return False
+    if grant.expires is None:
+        return True
+    return (now if held.over == "expired" else at) < grant.expires
+
+
+def _plain(amount: float) -> float:
+    """Without what sums of binary fractions leave over."""
+    return round(amount, 9)
 
 
 def _id(held: HeldGrant) -> str:

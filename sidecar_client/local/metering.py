@@ -5,7 +5,6 @@ Validation and effect of these reports live here; raw events (`event_intake`) do
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from sidecar_client.local.evaluation import (
     counter_at,
     standing,
 )
+from sidecar_client.local.meters import MOST_NUMBER
 from sidecar_client.local.periods import Window
 from sidecar_client.local.records import (
     History,
@@ -195,7 +195,7 @@ async def _applied(transaction: Transaction, made: _Measurement) -> float:
     """Write the counter's new total, which is returned."""
     usage = await transaction.read(made.counter) or Usage()
     total = made.value + (usage.total if made.update == "delta" else 0.0)
-    if total < 0 or not math.isfinite(total):
+    if not 0 <= total <= MOST_NUMBER:
         raise _out_of_range(made, total)
     await _count(transaction, made.counter, usage, total)
     more = in_units(made.feature, total) - in_units(made.feature, usage.total)
@@ -262,7 +262,8 @@ def _out_of_range(made: _Measurement, total: float) -> Refusal:
     return Refusal(
         "OUT_OF_RANGE",
         f"value: {did} {made.value:g} would make the usage of "
-        f"{made.request.feature_id!r} {total:g}; it cannot be below 0 or infinite.",
+        f"{made.request.feature_id!r} {total:g}; it cannot be below 0 or above "
+        "2**53 - 1.",
     )
 
 

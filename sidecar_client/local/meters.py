@@ -5,7 +5,7 @@ Filters and aggregation live here; taking in events (`event_intake`) does not.
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -13,6 +13,9 @@ from sidecar_client.local.catalog import Condition, EventMeter, Feature
 from sidecar_client.local.records import Aggregate, Share, Usage
 
 Dimension = str | float | bool
+MOST_NUMBER = 2.0**53 - 1
+"""Beyond it, adding 1 to a number may change nothing."""
+_WRITTEN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _STEPS = (
     (timedelta(days=40 * 365), timedelta(days=365)),
     (timedelta(days=366), timedelta(days=10)),
@@ -176,13 +179,13 @@ def _amount(meter: EventMeter, dimensions: Dimensions) -> float | None:
 
 
 def _number(value: Dimension | None) -> float | None:
+    """The number that a dimension is, or that its text writes; None for others."""
     if value is None or isinstance(value, bool):
         return None
-    try:
-        found = float(value)
-    except ValueError:
+    if isinstance(value, str) and not _WRITTEN.fullmatch(value):
         return None
-    return found if math.isfinite(found) else None
+    found = float(value)
+    return found if abs(found) <= MOST_NUMBER else None
 
 
 def _text(value: Dimension) -> str:

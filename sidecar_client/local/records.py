@@ -133,8 +133,9 @@ class HeldGrant(_Kept):
     """Whether it has taken effect, as far as the ledger tells."""
     source: str | None = None
     """What a recurring grant comes from; it ends with it."""
-    over: Literal["expired", "voided"] | None = None
-    """Why it cannot be spent any more, as far as the ledger tells."""
+    over: Literal["expired", "ended", "voided"] | None = None
+    """Why it cannot be spent any more, as far as the ledger tells; ended: with what it
+    came from."""
 
 
 class Wallet(_Kept):

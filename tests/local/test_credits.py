@@ -157,6 +157,22 @@ def test_recurring_credits_of_months_that_passed_settle_what_is_owed() -> None:
     assert [e.amount for e in later.ledger if e.kind == "settled"] == [10, 10, 5]
 
 
+def test_credits_of_a_month_to_come_do_not_count_when_the_clock_is_put_back() -> None:
+    sources = (monthly(100),)
+    wallet = consumed(Wallet(), 80, sources, NOW)
+    wallet = consumed(wallet, 1, sources, NOW + 31 * DAY)
+    assert balance(wallet, sources, NOW).remaining == 20
+    assert balance(consumed(wallet, 5, sources, NOW), sources, NOW).remaining == 15
+
+
+def test_sums_of_decimals_come_out_as_decimals() -> None:
+    wallet = holding(grant("a", 115))
+    for _ in range(25):
+        wallet = consumed(wallet, 0.1, (), NOW)
+    assert balance(wallet, (), NOW).consumed == 2.5
+    assert wallet.ledger[-1].balance == 112.5
+
+
 def test_recurring_credits_end_with_their_subscription() -> None:
     wallet = consumed(Wallet(), 30, (monthly(),), NOW)
     assert balance(wallet, (), NOW).granted == 0

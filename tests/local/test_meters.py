@@ -106,9 +106,12 @@ def test_event_without_the_field_or_with_another_name_does_not_count(
             event("3", {"n": True}),
             event("4", {"n": "2.5"}),
             event("5", number(4), event_name="other"),
+            event("6", {"n": "1_000"}),
+            event("7", {"n": "٣"}),
+            event("8", number(2.0**53)),
         )
         assert used(sidecar) == 2.5
-        assert len(sidecar.events) == 5
+        assert len(sidecar.events) == 8
 
 
 CONDITIONS: list[tuple[dict[str, Any], Numbers, Numbers]] = [
