@@ -50,7 +50,10 @@ async def populate(world: World, catalog: Catalog) -> tuple[Change, ...]:
     does not fit the catalog.
     """
     while True:
-        base = await world.read(SOURCE) or Catalog()
+        kept = await world.read(SOURCE)
+        if kept is None:
+            world.begin_anew()
+        base = kept or Catalog()
         if base == catalog:
             return ()
         # Beside the loop, which serves meanwhile: a catalog may be large.

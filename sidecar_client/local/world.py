@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from sidecar_client.local.catalog import CatalogIndex, Definitions
 from sidecar_client.local.customers import Customer
 from sidecar_client.local.records import DEFINITIONS, Key, Record, customer_key
-from sidecar_client.local.stores.base import ABSENT, Changes, Entry, Store
+from sidecar_client.local.stores.base import ABSENT, Changes, Entry, Store, StoreError
 
 Clock = Callable[[], datetime]
 Result = TypeVar("Result")
@@ -130,10 +130,23 @@ class World:
         for listener in self.listeners:
             listener(announcement)
 
+    def begin_anew(self) -> None:
+        """Take a store that has lost what was kept as one that is still empty."""
+        self._index = (0, CatalogIndex.of(Definitions()))
+
     def indexed(self, entry: Entry) -> CatalogIndex:
-        """The index of the definitions that were read, made once for each version."""
+        """The index of the definitions that were read, made once for each version.
+
+        Raises `StoreError` when there were some and there are none any more: a store
+        that was emptied is no world without features and customers.
+        """
         version, index = self._index
         if entry.version != version:
+            if not entry.version:
+                raise StoreError(
+                    "the store has lost what was kept in it; load the catalog again: "
+                    "send the sidecar SIGHUP, or start it anew"
+                )
             index = CatalogIndex.of(cast("Definitions", entry.record or Definitions()))
             self._index = (entry.version, index)
         return index

@@ -80,6 +80,7 @@ def test_public_names_are_these() -> None:
         "requires_any",
         "requires_feature",
         "usage_from",
+        "webhook_view",
     ]
 
 

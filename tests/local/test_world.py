@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from pydantic import BaseModel
 
-from sidecar_client.local.records import Usage, usage_key
+from sidecar_client.local import LocalSidecar
+from sidecar_client.local.populate import populate
+from sidecar_client.local.records import DEFINITIONS, SOURCE, Usage, usage_key
+from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.stores.base import Changes
 from sidecar_client.local.stores.memory import MemoryStore
 from sidecar_client.local.world import Announcement, Transaction, World
+from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.local.wire import NOW, Clock
 
 KEY = usage_key("c", None, "f", None)
@@ -99,3 +104,31 @@ async def test_mark_is_new_once(world: World) -> None:
 
     assert await world.transact(mark) == [True, True, False]
     assert await world.transact(mark) == [False, False, False]
+
+
+async def test_store_that_was_emptied_is_no_world_without_customers() -> None:
+    store = MemoryStore()
+    sidecar = LocalSidecar(store=store, clock=Clock())
+    async with sidecar:
+        asked = pb.GetEntitlementRequest(
+            customer_id="customer-demo-01", feature_id="feature-04-analytics"
+        )
+        assert (await sidecar.service.get_entitlement(asked)).has_access
+        names = [name for name, _ in await store.scan("customer/")]
+        emptied: dict[str, BaseModel | None] = dict.fromkeys(
+            [*names, DEFINITIONS.name, SOURCE.name]
+        )
+        assert await store.commit(Changes(written=emptied))
+        answer = await sidecar.service.get_entitlement(asked)
+        assert answer.is_fallback
+        assert answer.access_denied_reason == pb.ACCESS_DENIED_REASON_UNKNOWN
+        with pytest.raises(Refusal, match="lost what was kept in it"):
+            await sidecar.service.report_usage(
+                pb.ReportUsageRequest(
+                    customer_id="customer-demo-01",
+                    feature_id="feature-01-templates",
+                    value=1,
+                )
+            )
+        await populate(sidecar.world, sidecar.catalog)
+        assert (await sidecar.service.get_entitlement(asked)).has_access
