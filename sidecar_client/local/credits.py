@@ -90,11 +90,26 @@ def balance(wallet: Wallet, sources: Sequence[Recurring], now: datetime) -> Bala
 def granted(
     wallet: Wallet, grant: CreditGrant, sources: Sequence[Recurring], now: datetime
 ) -> Wallet:
-    """The wallet with one more grant; it settles what was overdrawn."""
+    """The wallet with one more grant; it settles what was overdrawn.
+
+    Of a recurring one, only what is spent of it is taken over.
+    """
     wallet = advanced(wallet, sources, now)
-    held = HeldGrant(grant=grant, created=now)
+    spent = grant.spent
+    if grant.type == "recurring":
+        # It came by itself above, if its source is there; this tells what is spent.
+        grants = tuple(
+            held.model_copy(update={"consumed": min(spent, held.grant.amount)})
+            if held.grant.id == grant.id
+            else held
+            for held in wallet.grants
+        )
+        return wallet.model_copy(update={"grants": grants})
+    made = HeldGrant(
+        grant=grant.model_copy(update={"spent": 0.0}), created=now, consumed=spent
+    )
     return advanced(
-        wallet.model_copy(update={"grants": (*wallet.grants, held)}), sources, now
+        wallet.model_copy(update={"grants": (*wallet.grants, made)}), sources, now
     )
 
 

@@ -124,7 +124,13 @@ def _grant(
     if grant.currency not in index.currencies:
         at = (*path, "currency")
         yield unknown("currency", grant.currency, index.currencies, at)
-    if grant.type in ("recurring", "overdraft"):
+    if grant.spent > grant.amount:
+        yield Problem(
+            path=(*path, "spent"),
+            message=f"{grant.spent:g} credits of {grant.amount:g} are spent; "
+            "use at most the amount",
+        )
+    if grant.type == "overdraft" or (grant.type == "recurring" and not grant.spent):
         yield Problem(
             path=(*path, "type"),
             message=f"{grant.type} grants are made by the sidecar itself; "

@@ -121,7 +121,10 @@ class CreditGrant(Part):
     """None only in a file: `load_catalog` gives every grant an id."""
     currency: CurrencyId
     amount: Annotated[float, Field(gt=0)]
+    spent: Annotated[float, Field(ge=0)] = 0
+    """What is spent of it already."""
     type: GrantType = "paid"
+    """Recurring ones come by themselves; a catalog only tells what is spent of them."""
     name: Text = ""
     priority: int = 0
     """Lower ones are spent first."""

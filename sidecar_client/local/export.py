@@ -80,14 +80,23 @@ async def _usage(
 
 async def _credits(world: World, customer: Customer) -> tuple[CreditGrant, ...]:
     kept: list[CreditGrant] = []
-    async for _, entry in records_of(world, f"wallet/{customer.id}/"):
-        kept.extend(_left(cast("Wallet", entry.record)))
+    async for name, entry in records_of(world, f"wallet/{customer.id}/"):
+        _, _, resource, _ = name.split("/")
+        wallet = cast("Wallet", entry.record)
+        kept.extend(_held(wallet, resource or None, world.clock()))
     return tuple(kept)
 
 
-def _left(wallet: Wallet) -> Iterator[CreditGrant]:
-    """What can still be spent of grants that do not come by themselves."""
+def _held(wallet: Wallet, resource: str | None, now: datetime) -> Iterator[CreditGrant]:
+    """Every grant that is not over, and what is spent of it.
+
+    Those that come by themselves do so where this is served, so that only what is
+    spent of them has to be told.
+    """
     for held in wallet.grants:
-        left = held.grant.amount - held.consumed
-        if held.over is None and held.source is None and left > 0:
-            yield held.grant.model_copy(update={"amount": left})
+        expires = held.grant.expires
+        if held.over is not None or (expires is not None and expires <= now):
+            continue
+        if held.source is None or held.consumed:
+            told = {"spent": held.consumed, "resource": resource}
+            yield held.grant.model_copy(update=told)

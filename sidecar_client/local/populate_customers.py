@@ -134,7 +134,8 @@ async def _grant(
 ) -> None:
     now = transaction.now
     wallet = await transaction.read(_place(customer, grant)) or Wallet()
-    if any(held.grant.id == grant.id for held in wallet.grants):
+    is_there = any(held.grant.id == grant.id for held in wallet.grants)
+    if is_there and grant.type != "recurring":
         return
     sources = tuple(
         recurring_sources(index, customer, grant.resource, grant.currency, now)

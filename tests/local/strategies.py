@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from hypothesis import strategies as st
 
 from sidecar_client.local import Catalog, load_catalog
-from sidecar_client.local.catalog import CatalogIndex, Feature
+from sidecar_client.local.catalog import CatalogIndex, Feature, Plan
 from sidecar_client.local.customers import RUNNING
 
 Data = dict[str, Any]
@@ -456,7 +456,10 @@ def _usage(
         (name, sub.get("resource"))
         for sub in subscriptions
         if sub.get("status", "active") in RUNNING
-        for name, said in index.plans[sub["plan"]].entitlements.items()
+        # What was agreed beside the plan, or bought, may revoke what it grants.
+        and not sub.get("entitlements")
+        and not sub.get("addons")
+        for name, said in _plan_of(index, sub).entitlements.items()
         if said.granted and index.features[name].type == "metered"
     }
     found: list[Data] = []
@@ -467,6 +470,12 @@ def _usage(
                 entry["resource"] = resource
             found.append(entry | draw(some(at=moments())))
     return found
+
+
+def _plan_of(index: CatalogIndex, sub: Data) -> Plan:
+    plan = index.plan(sub["plan"], sub.get("plan_version"))
+    assert plan is not None
+    return plan
 
 
 @st.composite

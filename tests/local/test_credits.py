@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar_client.errors import ConfigurationError
 from sidecar_client.local import LocalSidecar
 from sidecar_client.local.credits import (
     Recurring,
@@ -19,6 +20,7 @@ from sidecar_client.local.credits import (
     voided,
 )
 from sidecar_client.local.customers import CreditGrant
+from sidecar_client.local.export import exported
 from sidecar_client.local.records import Wallet
 from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.local.wire import NOW, Clock, ask, check, reason_of
@@ -406,3 +408,39 @@ def test_credits_are_granted_once_over_restarts(clock: Clock) -> None:
     for _ in range(2):
         with sidecar:
             assert credits_of(sidecar).credit.usage_limit == 13
+
+
+@pytest.mark.parametrize("calls", [0, 3, 8, 20])
+async def test_served_export_knows_what_was_spent(clock: Clock, calls: int) -> None:
+    grants = [{"currency": "tokens", "amount": 6, "name": "gift"}]
+    asked = pb.GetEntitlementV2Request(customer_id="c", currency_id="tokens")
+
+    async def told(sidecar: LocalSidecar) -> pb.EntitlementV2:
+        return (await sidecar.service.get_entitlement_v2(asked)).entitlement
+
+    async with served(clock, credits=grants) as sidecar:
+        await sidecar.service.report_usage(
+            pb.ReportUsageRequest(customer_id="c", feature_id="calls", value=calls)
+        )
+        before, catalog = await told(sidecar), await exported(sidecar.world)
+    async with LocalSidecar(catalog, clock=clock) as again:
+        after = await told(again)
+    if calls == 20:
+        # What is owed is left out.
+        assert (before.credit.remaining, after.credit.remaining) == (-24, 0)
+        assert reason_of(after) == "INSUFFICIENT_CREDITS"
+    else:
+        assert after == before
+
+
+@pytest.mark.parametrize(
+    ("grant", "problem"),
+    [
+        ({"amount": 5, "spent": 6}, "6 credits of 5 are spent; use at most the amount"),
+        ({"amount": 5, "type": "recurring"}, "made by the sidecar itself"),
+    ],
+)
+def test_grant_that_cannot_be_is_told(grant: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        served(Clock(), credits=[{"currency": "tokens", **grant}])
+    assert problem in str(caught.value)

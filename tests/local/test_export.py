@@ -120,9 +120,7 @@ def test_text_says_when_it_was_so_and_is_short(played: LocalSidecar) -> None:
     assert "value: 4\n" not in text, "usage of an earlier period is left out"
 
 
-def test_what_is_spent_of_a_grant_is_left_out(
-    played: LocalSidecar, tmp_path: Path
-) -> None:
+def test_grants_are_told_in_full(played: LocalSidecar, tmp_path: Path) -> None:
     path = tmp_path / "catalog.yaml"
     path.write_text(exported(played), "utf-8")
     acme = next(c for c in load_catalog(path).customers if c.id == "acme")

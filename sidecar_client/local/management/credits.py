@@ -194,7 +194,7 @@ async def consume_credits(
 def status_of(held: HeldGrant) -> GrantStatus:
     """Whether a grant can be spent, and why not."""
     if held.over is not None:
-        return held.over
+        return "expired" if held.over == "ended" else held.over
     return "active" if held.begun else "scheduled"
 
 
