@@ -158,13 +158,17 @@ class Developer:
 
     def fill(self, label: str, text: str) -> None:
         """Type into a field of the open dialog."""
-        for field in self.all("dialog label.field"):
-            if field.text.startswith(label):
-                entry = field.find_element(By.TAG_NAME, "input")
-                entry.clear()
-                entry.send_keys(text)
-                return
-        raise AssertionError(f"no field {label!r}")
+
+        def filled(_: object) -> bool:
+            for field in self.all("dialog label.field"):
+                if field.text.startswith(label):
+                    entry = field.find_element(By.TAG_NAME, "input")
+                    entry.clear()
+                    entry.send_keys(text)
+                    return True
+            return False
+
+        self._wait(filled, f"no field {label!r}")
 
     def tick(self, value: str) -> None:
         """Choose a box or a button by its value, in the open dialog."""
