@@ -6,7 +6,7 @@ Reading wallets and judging them live here; what a wallet comes to is `credits`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sidecar_client.local.catalog import CatalogIndex
 from sidecar_client.local.customers import Customer
@@ -86,7 +86,7 @@ class CreditDesk:
                 found = await self._standing(index, customer, subject, rate.currency)
                 cost = None if requested is None else requested * rate.rate
                 if found is None or not found.balance.covers(cost):
-                    verdict = replace(verdict, reason="INSUFFICIENT_CREDITS")
+                    verdict = verdict._replace(reason="INSUFFICIENT_CREDITS")
             judged.append(verdict)
         return judged
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from sidecar_client.local.shown import limited
 
@@ -28,9 +28,11 @@ _MOST_TEXT = 300
 _MOST_TEXTS = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """One thing that happened: its number, when by the sidecar's clock, and what."""
+class Happening(NamedTuple):
+    """One thing that happened: its number, when by the sidecar's clock, and what.
+
+    A tuple, as each call makes one.
+    """
 
     number: int
     at: datetime

@@ -7,6 +7,7 @@ counted comes from the feed and from the calls; the HTTP route does not live her
 from __future__ import annotations
 
 import platform
+from functools import cache
 
 import grpc
 from prometheus_client import (
@@ -58,8 +59,8 @@ class Metrics:
 
     def rpc(self, method: str, code: str, seconds: float) -> None:
         """Count a call that was answered."""
-        self._rpcs.labels(method, code).inc()
-        self._durations.labels(method).observe(seconds)
+        self._rpc(method, code).inc()
+        self._duration(method).observe(seconds)
 
     def text(self) -> bytes:
         """Everything, in the text format 0.0.4."""
@@ -86,21 +87,27 @@ class Metrics:
         )
 
     def _count_ours(self) -> None:
-        self._rpcs = self._counter(
-            "local_sidecar_rpcs", "gRPC calls answered", "method", "code"
+        # Looked up for every call: prometheus_client takes long to find the same again.
+        self._rpc = cache(
+            self._counter(
+                "local_sidecar_rpcs", "gRPC calls answered", "method", "code"
+            ).labels
         )
-        self._durations = Histogram(
+        durations = Histogram(
             "local_sidecar_rpc_duration_seconds",
             "How long gRPC calls took",
             ["method"],
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self._checks = self._counter(
-            "local_sidecar_checks",
-            "Features and currencies checked",
-            "access",
-            "reason",
+        self._duration = cache(durations.labels)
+        self._check = cache(
+            self._counter(
+                "local_sidecar_checks",
+                "Features and currencies checked",
+                "access",
+                "reason",
+            ).labels
         )
         self._reports = self._counter(
             "local_sidecar_reports", "Measurements of usage counted"
@@ -119,7 +126,7 @@ class Metrics:
             case "check":
                 reason = str(facts.get("reason") or "")
                 access = "granted" if facts.get("has_access") else "denied"
-                self._checks.labels(access, reason).inc()
+                self._check(access, reason).inc()
                 unknown = reason in _UNKNOWN_CUSTOMER
                 (self._misses if unknown else self._hits).inc()
             case "report":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sidecar_client.local.customers import Subscription
 from sidecar_client.local.entitlements import Entitlement
@@ -46,20 +46,22 @@ class Offer:
     """What these sources took the place of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What one subscription, or one promotion, says about a feature."""
+class Grant(NamedTuple):
+    """What one subscription, or one promotion, says about a feature.
+
+    A tuple, as each check makes one.
+    """
 
     entitlement: Entitlement
     """What counts; it may also revoke."""
     sources: tuple[Source, ...]
     """What it is made of: a plan and the add-ons that add to it, or one thing."""
+    begun: datetime
+    """When the reset periods began that are not told to begin at another time."""
     overruled: tuple[Source, ...] = ()
     """What of the same subscription these took the place of."""
     subscription: Subscription | None = None
     """The one whose usage counts; None for a promotion that stands alone."""
-    begun: datetime
-    """When the reset periods began that are not told to begin at another time."""
 
     @property
     def resource_id(self) -> str | None:
