@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 Path = tuple[str | int, ...]
+_PARTS = {"currency": "currencies"}
+"""What the part of a kind is called, where it is not the kind with an s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +28,9 @@ def unknown(kind: str, name: str, known: Iterable[str], path: Path) -> Problem:
     """A name of which the catalog has no part, with the names that it has."""
     names = list(islice(known, 9))
     listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    part = _PARTS.get(kind, f"{kind}s")
     return Problem(
         path=path,
         message=f"there is no {kind} {name!r}; "
-        f"define it under {kind}s or use one of: {listed or 'none is defined'}",
+        f"define it under {part} or use one of: {listed or 'none is defined'}",
     )

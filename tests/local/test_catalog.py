@@ -449,7 +449,12 @@ def with_change(part: str, at: int, change: dict[str, Any]) -> dict[str, Any]:
         ("plans", 2, {"parent": "none"}, "parent: there is no plan 'none'"),
         ("plans", 2, {"addons": ["none"]}, "addons[0]: there is no addon 'none'"),
         ("plans", 2, {"product": "none"}, "product: there is no product 'none'"),
-        ("plans", 2, {"credits": {"x": {"amount": 1}}}, "there is no currency 'x'"),
+        (
+            "plans",
+            2,
+            {"credits": {"x": {"amount": 1}}},
+            "there is no currency 'x'; define it under currencies",
+        ),
         (
             "plans",
             2,
