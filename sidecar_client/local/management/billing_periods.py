@@ -1,21 +1,17 @@
-"""The billing periods of a subscription: by the month or the year, from its start.
+"""The billing period that a subscription is in, as operations and answers need it.
 
-Only their times live here; nothing is billed.
+What a period is, is said in `budgets`; here is what holds before the first one.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from sidecar_client.local import budgets
 from sidecar_client.local.customers import Subscription
-from sidecar_client.local.periods import Window, window_at
+from sidecar_client.local.periods import Window
 
 
 def billing_period(subscription: Subscription, now: datetime) -> Window:
     """The billing period that holds `now`; the first before it starts."""
-    return window_at(
-        max(now, subscription.start),
-        period="year" if subscription.billing_period == "annually" else "month",
-        rule="subscription_start",
-        begun=subscription.start,
-    )
+    return budgets.billing_period(subscription, max(now, subscription.start))
