@@ -17,7 +17,7 @@ import click
 from sidecar_client.local.catalog_command import catalogs, contents_of, readable_errors
 from sidecar_client.local.environment import Environment
 from sidecar_client.local.http.choice import HttpChoice, http_options
-from sidecar_client.local.ports import check_host, is_loopback
+from sidecar_client.local.ports import check_address, check_host, is_loopback
 from sidecar_client.local.reloading import reloading
 from sidecar_client.local.sidecar import MOST_DELAY, LocalSidecar
 from sidecar_client.local.stores.location import name_of
@@ -97,20 +97,19 @@ def run(
             events_delay=events_delay,
             fallbacks=environment.entitlements_fallback,
             offline=environment.offline,
-            http_port=http.port(),
             http_host=http.host,
             token=http.token,
             health_path=environment.health_path,
             ready_path=environment.ready_path,
             webhooks=webhooks,
         )
-        asyncio.run(_serve(sidecar))
+        asyncio.run(_serve(sidecar, http))
 
 
 stigg_guard.add_command(catalogs)
 
 
-async def _serve(sidecar: LocalSidecar) -> None:
+async def _serve(sidecar: LocalSidecar, http: HttpChoice) -> None:
     check_host(sidecar.host)
     if not is_loopback(sidecar.host):
         logger.warning(
@@ -121,6 +120,9 @@ async def _serve(sidecar: LocalSidecar) -> None:
     over = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
+    check_address(sidecar.host, sidecar.port)
+    # Asked last: what it says of the usual port would be no help beside an error.
+    sidecar.http_port = http.port()
     async with sidecar:
         # What there is by now stays, and collecting garbage need not look at it again.
         gc.freeze()

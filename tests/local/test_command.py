@@ -88,7 +88,7 @@ def test_delay_of_events_reaches_the_sidecar(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("sidecar_client.local.command.LocalSidecar", refuse)
     for arguments in ([], ["--events-delay", "9.5"]):
-        assert "enough" in run("sidecar", "run", "--no-http", *arguments).output
+        assert "enough" in run("sidecar", "run", *arguments).output
     assert given == [0.0, 9.5]
     refused = run("sidecar", "run", "--events-delay", "3601")
     assert refused.exit_code == 2
@@ -260,6 +260,24 @@ def test_host_that_is_none_is_one_error_and_no_warning(
     assert line.startswith("Error: ")
     assert "use one such as 127.0.0.1" in line
     assert not caplog.records
+
+
+@pytest.mark.parametrize("wrong", ["--port", "--host", "--catalog"])
+def test_error_stands_alone_though_the_usual_port_of_http_is_taken(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("sidecar_client.local.http.choice.DEFAULT_PORT", port)
+        value = {
+            "--port": str(port),
+            "--host": "no such host",
+            "--catalog": str(tmp_path / "none.yaml"),
+        }
+        done = run("sidecar", "run", wrong, value[wrong])
+    assert done.exit_code == 2
+    (line,) = done.output.splitlines()
+    assert line.startswith("Error: ")
 
 
 def test_starting_usage_that_nothing_counts_is_told(tmp_path: Path) -> None:
