@@ -27,6 +27,7 @@ from sidecar_client.local.command import stigg_guard
 from sidecar_client.local.http.choice import HttpChoice, http_options
 from sidecar_client.local.http.options import paths_of
 from sidecar_client.local.ports import is_loopback
+from tests.cli_runner import telling_runner
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +135,7 @@ def test_environment_and_store_of_a_sidecar(tmp_path: Path) -> None:
 def test_store_or_variable_that_cannot_be_is_told(
     arguments: list[str], variables: dict[str, str], told: str
 ) -> None:
-    result = CliRunner().invoke(
+    result = telling_runner().invoke(
         stigg_guard, ["sidecar", "run", "--no-http", *arguments], env=variables
     )
     assert result.exit_code == 2

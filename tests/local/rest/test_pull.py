@@ -23,6 +23,7 @@ from sidecar_client.local.pulled_definitions import (
     plan_of,
     terms_of,
 )
+from tests.cli_runner import telling_runner
 from tests.local.wire import Clock
 
 CATALOG: dict[str, Any] = {
@@ -190,10 +191,15 @@ def test_pulled_catalog_is_that_of_the_environment(
     out = tmp_path / "pulled.yaml"
     key = "a-secret-key"
     assert sidecar.http_url
-    done = run(
-        "--url", sidecar.http_url, "--out", out, "--customers", STIGG_API_KEY=key
+    done = telling_runner().invoke(
+        stigg_guard,
+        [
+            *("catalog", "pull", "--url", sidecar.http_url, "--customers"),
+            *("--out", str(out)),
+        ],
+        env={"STIGG_API_KEY": key},
     )
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, done.stderr
     changes = diff(load_catalog(CATALOG), load_catalog(out))
     assert [change for change in changes if not change.is_order] == []
     assert done.stdout == ""
@@ -204,7 +210,7 @@ def test_pulled_catalog_is_that_of_the_environment(
     first, second, *_ = out.read_text().splitlines()
     assert first.startswith(f"# Pulled from {sidecar.http_url} at ")
     assert second == "features:"
-    assert key not in out.read_text() + done.output
+    assert key not in out.read_text() + done.stdout + done.stderr
 
 
 def test_customers_are_left_where_nobody_asks_for_them(sidecar: LocalSidecar) -> None:
