@@ -35,7 +35,8 @@ METERING_METHOD: Final = """\
 How to read it: ratios are made between slices of the same round, as in RESULTS.md. One
 request is one thread's, through a guard, to a local sidecar in a process of its own; it
 is measured in many slices of 20 ms, and what stands in brackets there are quartiles. A
-pair of round trips is measured where holds make theirs: amid a metered request. Redis
+pair of round trips is measured where holds make theirs: the first before the view, the
+second after the report; one right after the other costs less, and is shown, too. Redis
 is on loopback, where a round trip costs little beside the work at either end. The bare
 stores are what one would write by hand with the same promises: every put survives a
 power cut.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from stigg_guard.metering.holds.base import (
@@ -54,7 +55,7 @@ class Holding:
         self._holds: Holds | None = None
         self._async_holds: AsyncHolds | None = None
         self._renewals: Renewals | None = None
-        self._settling = Settling(self.perform)
+        self._settling = Settling(self._perform_each)
         self._takes = 0
         self._looks_left = _LOOKS if self.is_instant else 0
 
@@ -110,6 +111,13 @@ class Holding:
         elif self._looks_left and type(op) is Take:
             self._look_around()
         return reply
+
+    def _perform_each(self, ops: Sequence[Op]) -> None:
+        """Steps that nobody waits for; what an outage keeps back is told later."""
+        self.holds.perform_each(ops)
+        if self._renewals is not None:
+            for op in ops:
+                self._renew(op, None)
 
     def _look_around(self) -> None:
         """Warn, once, when holds in memory are one of several: at the 1st, 2nd, 4th."""

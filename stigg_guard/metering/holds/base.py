@@ -260,6 +260,14 @@ class Holds(Protocol):
         """Carry one step out, atomically; the reply is what the step's class says."""
         ...
 
+    def perform_each(self, ops: Sequence[Op]) -> Sequence[HoldsUnavailable | None]:
+        """Carry steps out one after the other, for nobody who waits for a reply.
+
+        Returns what went wrong with each of them, None for nothing. A store that is
+        far away takes them all in one round trip.
+        """
+        return [_outage(self, op) for op in ops]
+
     def close(self) -> None:
         """Let go of connections; the next step opens them again."""
         ...
@@ -275,6 +283,14 @@ class AsyncHolds(Protocol):
     async def aclose(self) -> None:
         """Let go of this loop's connections."""
         ...
+
+
+def _outage(holds: Holds, op: Op) -> HoldsUnavailable | None:
+    try:
+        holds.perform(op)
+    except HoldsUnavailable as error:
+        return error
+    return None
 
 
 def by_customer(wants: Sequence[Want]) -> Mapping[str, tuple[Want, ...]]:

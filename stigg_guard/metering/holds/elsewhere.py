@@ -11,7 +11,7 @@ from collections.abc import Callable
 from stigg_guard.metering.holds.base import Fence, Holds, Keep, Op, Standing
 
 
-class HoldsElsewhere:
+class HoldsElsewhere(Holds):
     """The holds of other processes' memory: no step reaches them, nothing is known."""
 
     def perform(self, op: Op) -> object:
@@ -24,7 +24,7 @@ class HoldsElsewhere:
         """Do nothing: there is no connection."""
 
 
-class HoldsAmongOthers:
+class HoldsAmongOthers(Holds):
     """Holds in this process's memory, beside others when `is_alone` says so.
 
     Beside others no account can be reconciled: it knows only what was told to this one.

@@ -12,11 +12,11 @@ import time
 import weakref
 from collections.abc import Callable
 
-from stigg_guard.metering.holds.base import Op, Place
+from stigg_guard.metering.holds.base import Holds, Op, Place
 from stigg_guard.metering.holds.ledger import Ledger
 
 
-class MemoryHolds:
+class MemoryHolds(Holds):
     """A hold store for the threads and event loops of one process.
 
     A child that was forked starts without holds: those of its parent are the parent's.

@@ -10,14 +10,21 @@ import hashlib
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from stigg_guard.metering.holds.base import HoldsUnavailable, Op
+from stigg_guard.metering.holds.base import Holds, HoldsUnavailable, Op
 from stigg_guard.metering.holds.redis_address import RedisAddress
 from stigg_guard.metering.holds.redis_clients import TIMEOUTS, Client, check, client
 from stigg_guard.metering.holds.redis_errors import unavailable
-from stigg_guard.metering.holds.redis_form import Call, conversation, script
+from stigg_guard.metering.holds.redis_form import (
+    Argument,
+    Call,
+    conversation,
+    only_call,
+    reply_to,
+    script,
+)
 from stigg_guard.metering.holds.redis_lines import RedisLines
 from stigg_guard.metering.holds.talk import Talk
 
@@ -60,7 +67,7 @@ class _Script:
         return outage
 
 
-class RedisHolds:
+class RedisHolds(Holds):
     """A hold store for threads, shared through Redis.
 
     It takes `redis://`, `rediss://`, `unix://`, `redis+sentinel://` and
@@ -87,6 +94,12 @@ class RedisHolds:
 
     def perform(self, op: Op) -> object:
         """Carry one step out; one round trip, or one for each customer of a `Take`."""
+        call = only_call(op, self._script.prefix)
+        if call is not None:
+            try:
+                return reply_to(op, self._run(call))
+            except self._script.failures as error:
+                raise self._script.unavailable(error) from error
         talk = Talk(conversation(op, self._script.prefix))
         while (call := talk.step) is not None:
             try:
@@ -97,6 +110,27 @@ class RedisHolds:
                 talk.went(reply)
         return talk.reply
 
+    def perform_each(self, ops: Sequence[Op]) -> Sequence[HoldsUnavailable | None]:
+        """Carry steps out: in one round trip, where Redis is a single server."""
+        calls = [call for op in ops if (call := only_call(op, self._script.prefix))]
+        try:
+            lines = (self._connected or self._connect()).lines
+            if lines is None or len(calls) < len(ops):
+                return super().perform_each(ops)
+            replies = lines.execute_each(
+                [("EVALSHA", self._script.sha, *_sent(call)) for call in calls]
+            )
+        except self._script.failures as error:
+            return [self._script.unavailable(error)] * len(ops)
+        return [self._outage(op, reply) for op, reply in zip(ops, replies, strict=True)]
+
+    def _outage(self, op: Op, reply: object) -> HoldsUnavailable | None:
+        if isinstance(reply, self._script.is_unknown):
+            return super().perform_each([op])[0]
+        if isinstance(reply, self._script.failures):
+            return self._script.unavailable(reply)
+        return None
+
     def close(self) -> None:
         """Close this process's connections; the next step opens them again."""
         with self._lock:
@@ -106,7 +140,7 @@ class RedisHolds:
 
     def _run(self, call: Call) -> Any:
         execute = (self._connected or self._connect()).execute
-        sent = (len(call.keys), *call.keys, *call.arguments)
+        sent = _sent(call)
         try:
             return execute("EVALSHA", self._script.sha, *sent)
         except self._script.is_unknown:
@@ -117,6 +151,10 @@ class RedisHolds:
             if self._connected is None:
                 self._connected = _Connected.to(self._script.address)
             return self._connected
+
+
+def _sent(call: Call) -> tuple[Argument, ...]:
+    return (len(call.keys), *call.keys, *call.arguments)
 
 
 class _Connected(NamedTuple):

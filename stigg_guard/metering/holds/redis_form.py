@@ -76,18 +76,28 @@ def keys_of(place: Place, prefix: str) -> tuple[str, str]:
     return name, f"{name}:leases"
 
 
+def only_call(op: Op, prefix: str) -> Call | None:
+    """The call that alone carries a step out; None where it may take several."""
+    if not isinstance(op, Take):
+        return _call(op, prefix)
+    return _take_call(op.wants, op.lease, prefix) if len(op.wants) == 1 else None
+
+
+def reply_to(op: Op, reply: Any) -> object:
+    """The step's reply, from that to its only call."""
+    return _taken(reply, op.wants) if isinstance(op, Take) else _reply(op, reply)
+
+
 def conversation(op: Op, prefix: str) -> Generator[Call, Any, object]:
     """The calls that carry a step out; returns the step's reply."""
-    if isinstance(op, Take):
-        return (yield from _take(op, prefix))
-    reply = yield _call(op, prefix)
-    return _reply(op, reply)
+    call = only_call(op, prefix)
+    if call is not None:
+        return reply_to(op, (yield call))
+    assert isinstance(op, Take)
+    return (yield from _take(op, prefix))
 
 
 def _take(op: Take, prefix: str) -> Generator[Call, Any, Taken]:
-    if len(op.wants) == 1:
-        reply = yield _take_call(op.wants, op.lease, prefix)
-        return _taken(reply, op.wants)
     taken, held = Taken(), list[Want]()
     try:
         for wants in by_customer(op.wants).values():

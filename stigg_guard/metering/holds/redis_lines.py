@@ -6,6 +6,7 @@ and what waits how long is said in `redis_clients`; what errors mean, in `redis`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -47,6 +48,26 @@ class RedisLines:
             raise
         self._free.append(line)
         return reply
+
+    def execute_each(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
+        """The replies to commands that are sent at once; errors that Redis replies too.
+
+        Whatever else goes wrong is raised: then nothing is known of any of them.
+        """
+        line = self._lend()
+        replies: list[Any] = []
+        try:
+            line.send_packed_command((b"".join(map(packed, commands)),))
+            for _ in commands:
+                try:
+                    replies.append(line.read_response(disconnect_on_error=True))
+                except self._is_answer as error:
+                    replies.append(error)
+        except BaseException:
+            line.disconnect()
+            raise
+        self._free.append(line)
+        return replies
 
     def close(self) -> None:
         """Close what is not lent now."""

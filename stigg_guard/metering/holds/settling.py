@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from stigg_guard.metering.holds.base import Op
@@ -18,22 +18,22 @@ logger = logging.getLogger("stigg_guard")
 
 MOST_WAITING: Final = 100
 """Steps that may wait; whoever comes then carries out its own."""
-_PAUSE: Final = 0.002
+_PAUSE: Final = 0.01
 """Seconds between two looks: to wake a thread costs a request more than the step."""
-_LOOKS: Final = 50
+_LOOKS: Final = 20
 """Looks in vain after which the thread sleeps until it is woken."""
 _IDLE: Final = 10.0
 """Seconds of sleep after which it ends; the next step starts another."""
 
 
 class Settling:
-    """Carries steps out in the background, within a few milliseconds.
+    """Carries steps out in the background, some at a time, within 10 ms or little more.
 
     A process that is killed meanwhile leaves holds that run out by themselves. It
     belongs to one process: a child makes its own.
     """
 
-    def __init__(self, perform: Callable[[Op], object]) -> None:
+    def __init__(self, perform: Callable[[Sequence[Op]], object]) -> None:
         self._perform = perform
         self._lock = threading.Lock()
         self._steps: deque[Op | threading.Event] = deque()
@@ -94,7 +94,7 @@ class Settling:
         in_vain = 0
         while True:
             while self._steps:
-                self._carry_out(self._steps.popleft())
+                self._carry_out()
                 in_vain = 0
             if self._is_over or in_vain >= _LOOKS:
                 if not self._sleep():
@@ -120,11 +120,21 @@ class Settling:
             self._thread = None
             return False
 
-    def _carry_out(self, step: Op | threading.Event) -> None:
-        if isinstance(step, threading.Event):
-            step.set()
-            return
+    def _carry_out(self) -> None:
+        """Carry out what waits, up to who waits for it."""
+        ops = list[Op]()
+        waiting: threading.Event | None = None
+        while self._steps and waiting is None:
+            step = self._steps.popleft()
+            if isinstance(step, threading.Event):
+                waiting = step
+            else:
+                ops.append(step)
         try:
-            self._perform(step)
+            if ops:
+                self._perform(ops)
         except Exception:
-            logger.exception("A hold was not ended, which is a defect: %r", step)
+            logger.exception("Holds were not ended, which is a defect: %r", ops)
+        finally:
+            if waiting is not None:
+                waiting.set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from stigg_guard.metering.holds.base import (
@@ -69,6 +69,11 @@ class StandIn:
     def is_out(self) -> bool:
         """Whether the store is out now."""
         return self._outage.is_on
+
+    @property
+    def is_involved(self) -> bool:
+        """Whether a step may be about more than the store: it is out, or was."""
+        return self._outage.is_on or len(self.memory) > 0
 
     def steps(self, op: Op) -> Generator[Op, Any, object]:
         """The steps that carry one out on the store; returns the reply to give."""
@@ -145,7 +150,7 @@ class StandIn:
         return any(self.memory.holds(op.place, key) for key in keys)
 
 
-class GuardedHolds:
+class GuardedHolds(Holds):
     """A hold store that is never out, unless the policy is "deny"."""
 
     def __init__(self, store: Holds, stand_in: StandIn) -> None:
@@ -159,7 +164,37 @@ class GuardedHolds:
 
     def perform(self, op: Op) -> object:
         """Carry one step out, on the store or in its place."""
+        if self._stand_in.is_involved:
+            return self._go_on(Talk(self._stand_in.steps(op)))
+        try:
+            return self._store.perform(op)
+        except HoldsUnavailable as error:
+            return self._made_up_for(op, error)
+
+    def perform_each(self, ops: Sequence[Op]) -> Sequence[HoldsUnavailable | None]:
+        """Carry steps out, on the store or in its place."""
+        if self._stand_in.is_involved:
+            return super().perform_each(ops)
+        outages = self._store.perform_each(ops)
+        left = list[HoldsUnavailable | None]()
+        for op, outage in zip(ops, outages, strict=True):
+            try:
+                if outage is not None:
+                    self._made_up_for(op, outage)
+            except HoldsUnavailable as error:
+                left.append(error)
+            else:
+                left.append(None)
+        return left
+
+    def _made_up_for(self, op: Op, outage: HoldsUnavailable) -> object:
+        """Go on as if the step had just failed."""
         talk = Talk(self._stand_in.steps(op))
+        if talk.step is op:
+            talk.failed(outage)
+        return self._go_on(talk)
+
+    def _go_on(self, talk: Talk[Op]) -> object:
         while (step := talk.step) is not None:
             try:
                 reply = self._store.perform(step)

@@ -20,13 +20,16 @@ from stigg_guard.metering.holds.base import (
     STORED_FOR,
     GiveBack,
     Keep,
+    Op,
     Peek,
     Place,
+    Settle,
     Standing,
     Take,
     Taken,
 )
 from stigg_guard.metering.holds.redis import MOST_AT_ONCE, AsyncRedisHolds, RedisHolds
+from stigg_guard.metering.holds.redis_form import keys_of
 from tests.metering.holds.servers import command, wait_until
 from tests.metering.holds.stores import OTHER, PLACE, Store, driven, want
 from tests.redis_server import RedisServer
@@ -179,6 +182,62 @@ def test_a_thread_uses_one_connection_again_and_again(server: RedisServer) -> No
         for _ in range(5):
             assert opened.take(want(limit=100)).granted
         assert connections() == [first]
+
+
+def _settlements(*keys: str, place: Place = PLACE) -> list[Settle]:
+    return [
+        Settle(place=place, key=key, units=1, young_for=1000, total=None)
+        for key in keys
+    ]
+
+
+def test_steps_that_nobody_waits_for_are_carried_out_in_their_order(
+    store: Store, holds: RedisHolds
+) -> None:
+    for key in ("a", "b", "c"):
+        store.take(want(key))
+
+    ops: list[Op] = [
+        GiveBack(place=PLACE, keys=("c",)),
+        *_settlements("a", "b"),
+        *_settlements("d", place=OTHER),
+        Take(wants=(want("c", 2, place=OTHER),), lease=30),
+    ]
+    assert holds.perform_each(ops[:-1]) == [None] * 4
+    assert (store.standing().counted, store.standing().held) == (2, 0)
+    assert holds.perform_each(ops[-1:]) == [None]
+    assert (store.standing(OTHER).counted, store.standing(OTHER).held) == (3, 2)
+    assert holds.perform_each([]) == []
+
+
+def test_each_of_them_is_carried_out_once_though_the_script_was_lost(
+    store: Store, holds: RedisHolds, server: RedisServer
+) -> None:
+    store.take(want("a"), want("b"))
+    command(server.port, "SCRIPT", "FLUSH")
+
+    assert holds.perform_each(_settlements("a", "b", "c")) == [None] * 3
+    assert (store.standing().counted, store.standing().held) == (3, 0)
+
+
+def test_those_that_redis_refuses_are_told_and_the_others_carried_out(
+    store: Store, holds: RedisHolds, server: RedisServer
+) -> None:
+    store.take(want("a"), want("b"))
+    command(server.port, "SET", keys_of(OTHER, "stigg_guard")[0], "no account")
+
+    first, refused, last = holds.perform_each(
+        [*_settlements("a"), *_settlements("x", place=OTHER), *_settlements("b")]
+    )
+    assert (first, last) == (None, None)
+    assert "WRONGTYPE" in str(refused)
+    assert (store.standing().counted, store.standing().held) == (2, 0)
+
+
+def test_each_of_them_is_out_when_the_server_is_gone() -> None:
+    holds = RedisHolds("redis://127.0.0.1:1")
+    told = holds.perform_each(_settlements("a", "b"))
+    assert ["127.0.0.1:1" in str(outage) for outage in told] == [True, True]
 
 
 def test_a_bound_of_connections_is_kept(server: RedisServer) -> None:

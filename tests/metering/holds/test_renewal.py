@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from stigg_guard.metering.holds.base import (
+    Holds,
     HoldsUnavailable,
     Keep,
     Op,
@@ -40,7 +41,7 @@ class Clock:
         return self.now
 
 
-class Recorded:
+class Recorded(Holds):
     """Holds in memory that note what they are asked, and fail when told to."""
 
     def __init__(self, clock: Clock) -> None:

@@ -6,7 +6,7 @@ import gc
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -52,10 +52,9 @@ class Gate:
         self.is_open = threading.Event()
         self.passed: list[Op] = []
 
-    def __call__(self, op: Op) -> object:
+    def __call__(self, ops: Sequence[Op]) -> None:
         assert self.is_open.wait(30)
-        self.passed.append(op)
-        return None
+        self.passed.extend(ops)
 
 
 def test_steps_are_carried_out_in_their_order() -> None:
@@ -68,6 +67,25 @@ def test_steps_are_carried_out_in_their_order() -> None:
     assert settling.flush(30)
 
     assert gate.passed == steps
+    settling.close(1)
+
+
+def test_steps_that_wait_together_are_carried_out_together() -> None:
+    gate, batches = Gate(), list[int]()
+
+    def perform(ops: Sequence[Op]) -> None:
+        gate(ops)
+        batches.append(len(ops))
+
+    settling = Settling(perform)
+    settling.add(_step(0))
+    wait_until(lambda: not cast("Any", settling)._steps, "the first is under way")
+    for number in range(1, 11):
+        settling.add(_step(number))
+    gate.is_open.set()
+    assert settling.flush(30)
+
+    assert batches == [1, 10]
     settling.close(1)
 
 
@@ -107,19 +125,20 @@ def test_a_step_that_fails_is_logged_and_stops_no_other(
 ) -> None:
     passed = list[Op]()
 
-    def perform(op: Op) -> None:
-        if op == _step(1):
+    def perform(ops: Sequence[Op]) -> None:
+        if _step(1) in ops:
             raise RuntimeError("broken")
-        passed.append(op)
+        passed.extend(ops)
 
     settling = Settling(perform)
     with caplog.at_level(logging.ERROR, "stigg_guard"):
         settling.add(_step(1))
+        assert settling.flush(30)
         settling.add(_step(2))
         assert settling.flush(30)
 
     assert passed == [_step(2)]
-    assert "A hold was not ended, which is a defect" in caplog.text
+    assert "Holds were not ended, which is a defect" in caplog.text
     settling.close(1)
 
 
@@ -141,7 +160,7 @@ def test_closing_ends_the_thread_and_the_next_step_starts_another() -> None:
 # In a guard
 
 
-class Gated:
+class Gated(Holds):
     """Holds whose settlements wait for a gate, and the threads that made them."""
 
     def __init__(self, holds: Holds) -> None:

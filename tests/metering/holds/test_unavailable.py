@@ -14,6 +14,7 @@ import pytest
 from stigg_guard.metering.holds.base import (
     Fence,
     GiveBack,
+    Holds,
     HoldsUnavailable,
     Keep,
     Lift,
@@ -290,7 +291,7 @@ def test_what_is_remembered_of_an_outage_is_bounded(
     assert "7 of them could not be made up for" in caplog.text
 
 
-class _Failing:
+class _Failing(Holds):
     """A store that is out until it is told otherwise."""
 
     is_out = True
@@ -362,6 +363,50 @@ def test_what_ends_while_the_store_comes_back_is_told_to_it(clock: Clock) -> Non
 
     assert _counted(store) == 2
     assert not stand_in.is_out
+
+
+@pytest.mark.parametrize("fails", [0, 1, 2])
+def test_of_steps_that_go_together_only_what_failed_is_told_later(
+    clock: Clock, fails: int
+) -> None:
+    class Choosy(_Failing):
+        is_out = False
+        asked = -1
+
+        def perform(self, op: Op) -> object:
+            self.asked += 1
+            if self.asked == fails:
+                raise HoldsUnavailable("The hold store is out: just now.")
+            return self._store.perform(op)
+
+    store = MemoryHolds()
+    stand_in = StandIn(MemoryHolds(), "memory", clock=clock)
+    guarded = GuardedHolds(Choosy(store), stand_in)
+    told = guarded.perform_each([_settlement(str(number)) for number in range(3)])
+
+    assert list(told) == [None, None, None]
+    assert stand_in.is_out
+    assert _counted(store) == 2
+    clock.pass_a_pause()
+    guarded.perform_each([_settlement("later")])
+    assert _counted(store) == 4
+    assert not stand_in.is_out
+
+
+def test_steps_that_go_together_are_told_to_no_store_that_is_out(clock: Clock) -> None:
+    store, memory = MemoryHolds(), MemoryHolds()
+    stand_in = StandIn(memory, "memory", clock=clock)
+    failing = _Failing(store)
+    guarded = GuardedHolds(failing, stand_in)
+    guarded.perform(_settlement("a"))
+    failing.is_out = False
+
+    guarded.perform_each([_settlement("b"), _settlement("c")])
+
+    assert (_counted(store), _counted(memory)) == (0, 3)
+    clock.pass_a_pause()
+    guarded.perform(GiveBack(place=OTHER, keys=()))
+    assert _counted(store) == 3
 
 
 def test_a_cancelled_try_loses_nothing(clock: Clock) -> None:
