@@ -99,7 +99,15 @@ class Feed:
 
     def publish(self, kind: str, **facts: Fact) -> Happening:
         """Tell that something happened; long texts are cut in their middle."""
-        short = {name: _short(fact) for name, fact in facts.items()}
+        return self.tell(kind, facts)
+
+    def tell(self, kind: str, facts: Mapping[str, Fact]) -> Happening:
+        """Tell that something happened, as `publish` does."""
+        short = {
+            # Most are short texts, and a call for each would take longer than that.
+            name: fact if type(fact) is str and len(fact) < _MOST_TEXT else _short(fact)
+            for name, fact in facts.items()
+        }
         with self._lock:
             self._last += 1
             happening = Happening(

@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message import Message
 
 from sidecar_client.local.feed import Fact, Feed
+from sidecar_client.local.questions import FeatureRequest
 from sidecar_client.local.world import Announcement
 from sidecar_client.protocol import sidecar_pb2 as pb
 
@@ -53,9 +54,11 @@ class Watch:
     def answered(self, method: str, request: Message, answer: Message) -> None:
         """Tell of what was asked and answered."""
         if isinstance(answer, _CHECKS):
-            self._check(method, request, cast("_Checked", answer))
+            self._check(
+                method, cast("FeatureRequest", request), cast("_Checked", answer)
+            )
         elif isinstance(answer, pb.GetEntitlementV2Response):
-            self._check(method, request, answer.entitlement)
+            self._check(method, cast("FeatureRequest", request), answer.entitlement)
         elif isinstance(
             answer, pb.GetEntitlementsResponse | pb.GetEntitlementsStateV2Response
         ):
@@ -96,15 +99,20 @@ class Watch:
             **facts,
         )
 
-    def _check(self, method: str, request: Message, answer: _Checked) -> None:
-        self._feed.publish(
-            "check",
-            method=method,
-            **_subject(request),
-            **_asked(request),
-            has_access=answer.has_access,
-            reason=_reason(answer),
-        )
+    def _check(self, method: str, request: FeatureRequest, answer: _Checked) -> None:
+        # Most calls are checks: their fields are read one by one, as that takes least.
+        facts: dict[str, Fact] = {"method": method, "customer_id": request.customer_id}
+        if resource := request.resource_id:
+            facts["resource_id"] = resource
+        if feature := request.feature_id:
+            facts["feature_id"] = feature
+        elif isinstance(request, pb.GetEntitlementV2Request):
+            facts["currency_id"] = request.currency_id
+        if request.HasField("options"):
+            facts |= _options(request.options)
+        facts["has_access"] = answer.has_access
+        facts["reason"] = _reason(answer)
+        self._feed.tell("check", facts)
 
     def _list(
         self,
@@ -154,11 +162,8 @@ def _subject(request: Message) -> Mapping[str, Fact]:
     return _told(request, ("customer_id", "resource_id"))
 
 
-def _asked(request: Message) -> Mapping[str, Fact]:
-    asked = _told(request, ("feature_id", "currency_id"))
-    if "options" not in _presences(type(request)) or not request.HasField("options"):
-        return asked
-    options = cast("pb.GetEntitlementOptions", getattr(request, "options"))  # noqa: B009
+def _options(options: Message) -> Mapping[str, Fact]:
+    asked: dict[str, Fact] = {}
     usage = _optional(options, "requested_usage")
     values = tuple(getattr(options, "requested_values", ()))
     if usage is not None:
