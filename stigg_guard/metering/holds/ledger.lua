@@ -19,8 +19,7 @@ local ORPHANED_FOR = $ORPHANED_FOR
 local TOLERANCE, BUCKETS, MOST_AT_ONCE = 1e-9, 16, 1000
 -- Keys live a little longer than they must, so that most steps need not prolong them.
 local SPARE = 60
-local FORM = '<' .. string.rep('d', 20)
-local BYTES = 8 * 20
+local FORM, BYTES = '<dddddddddddddddddddd', 8 * 20
 local NAN, INF = 0 / 0, math.huge
 local pack, unpack_numbers = struct.pack, struct.unpack
 
@@ -56,26 +55,6 @@ local function age(account)
         end
     end
     account.young = table.concat(left)
-end
-
-local function rejuvenate(account, units, young_for)
-    if units <= 0 or young_for <= 0 then return end
-    local width = young_for / BUCKETS
-    local ends = (math.floor(now / width) + BUCKETS + 1) * width
-    local young, before = account.young, 0
-    -- Most are of the last one.
-    for from = #young - 15, 1, -16 do
-        local others_end, others = unpack_numbers('<dd', young, from)
-        if others_end == ends then
-            young = string.sub(young, 1, from - 1) .. string.sub(young, from + 16)
-            before = others
-            break
-        end
-    end
-    account.young = young .. pack('<dd', ends, before + units)
-    account.young_units = account.young_units + units
-    account.young_until = math.min(account.young_until, ends)
-    account.busy_until = math.max(account.busy_until, ends)
 end
 
 -- Holds: `first_end` is no later than the first end of one, `last_end` no earlier than
@@ -277,13 +256,6 @@ local function enter(account, period, usage)
     redis.call('DEL', account.name, account.leases)
 end
 
-local function is_of_now(account, period)
-    if period == nil or period == account.period then return true end
-    if is_late(account, period) then return false end
-    enter(account, period, nil)
-    return true
-end
-
 -- Units that may be missing in the sidecar's usage, and in ours perhaps too.
 local function waiting_units(account)
     local doubtful = account.expected == nil and account.doubtful_units or 0
@@ -313,13 +285,6 @@ local function let_go(account, key)
     local hold = find(account, key)
     if hold then remove(account, key, hold) end
     return hold
-end
-
-local function standing(account)
-    return table.concat({
-        text(account.counted), text(account.held), account.open, account.doubtful,
-        text(account.expected), text(account.period),
-    }, '|')
 end
 
 -- Steps ------------------------------------------------------------------------------
@@ -431,6 +396,45 @@ local function take()
     return table.concat({
         '', 0, text(before[last].counted), text(before[last].held),
         table.concat(newly, ','),
+    }, '|')
+end
+
+-- Every other call takes: it needs nothing of what follows, and does not make it.
+if ARGV[1] == 'take' then return take() end
+
+-- What the other steps need beside --------------------------------------------------
+
+local function rejuvenate(account, units, young_for)
+    if units <= 0 or young_for <= 0 then return end
+    local width = young_for / BUCKETS
+    local ends = (math.floor(now / width) + BUCKETS + 1) * width
+    local young, before = account.young, 0
+    -- Most are of the last one.
+    for from = #young - 15, 1, -16 do
+        local others_end, others = unpack_numbers('<dd', young, from)
+        if others_end == ends then
+            young = string.sub(young, 1, from - 1) .. string.sub(young, from + 16)
+            before = others
+            break
+        end
+    end
+    account.young = young .. pack('<dd', ends, before + units)
+    account.young_units = account.young_units + units
+    account.young_until = math.min(account.young_until, ends)
+    account.busy_until = math.max(account.busy_until, ends)
+end
+
+local function is_of_now(account, period)
+    if period == nil or period == account.period then return true end
+    if is_late(account, period) then return false end
+    enter(account, period, nil)
+    return true
+end
+
+local function standing(account)
+    return table.concat({
+        text(account.counted), text(account.held), account.open, account.doubtful,
+        text(account.expected), text(account.period),
     }, '|')
 end
 
@@ -546,8 +550,6 @@ local function lift(account)
     rejuvenate(account, make_up(account, total), young_for)
     account.known = true
 end
-
-if ARGV[1] == 'take' then return take() end
 
 local steps = {
     peek = peek, settle = settle, give_back = give_back, renew = renew, keep = keep,
