@@ -97,9 +97,10 @@ class RedisHolds(Holds):
         call = only_call(op, self._script.prefix)
         if call is not None:
             try:
-                return reply_to(op, self._run(call))
+                reply = self._run(call)
             except self._script.failures as error:
                 raise self._script.unavailable(error) from error
+            return reply_to(op, reply)
         talk = Talk(conversation(op, self._script.prefix))
         while (call := talk.step) is not None:
             try:
