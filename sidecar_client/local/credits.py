@@ -129,11 +129,12 @@ def consumed(
     now: datetime,
     *,
     feature_id: str | None = None,
+    events: int = 1,
 ) -> Wallet:
     """The wallet after spending; a negative amount gives back what was spent.
 
     Grants are spent in the burn order. What they do not cover is overdrawn: the wallet
-    owes it, until later grants settle it.
+    owes it, until later grants settle it. `events` is by how many usage events it was.
     """
     book = _Book(advanced(wallet, sources, now), now)
     if amount < 0:
@@ -142,11 +143,11 @@ def consumed(
     for held in sorted(book.active(now), key=_burn_order):
         part = min(amount, held.grant.amount - held.consumed)
         if part > 0:
-            book.spend(held, part, now, "consumed", feature_id)
-            amount -= part
+            book.spend(held, part, now, "consumed", feature_id, events=events)
+            amount, events = amount - part, 0
     if amount > _DUST:
         book.debt += amount
-        book.note(now, "overdrawn", amount, "overdraft", feature_id)
+        book.note(now, "overdrawn", amount, "overdraft", feature_id, events=events)
     return book.closed()
 
 
@@ -284,9 +285,11 @@ class _Book:
         now: datetime,
         kind: LedgerKind,
         feature_id: str | None,
+        *,
+        events: int = 1,
     ) -> None:
         self.put(held.model_copy(update={"consumed": held.consumed + amount}))
-        self.note(now, kind, abs(amount), _id(held), feature_id)
+        self.note(now, kind, abs(amount), _id(held), feature_id, events=events)
 
     def note(
         self,
@@ -295,6 +298,8 @@ class _Book:
         amount: float,
         grant_id: str,
         feature_id: str | None = None,
+        *,
+        events: int = 1,
     ) -> None:
         left = sum(held.grant.amount - held.consumed for held in self.active(at))
         self._notes.append(
@@ -305,6 +310,7 @@ class _Book:
                 grant_id=grant_id,
                 balance=_plain(left - self.debt),
                 feature_id=feature_id,
+                events=events,
             )
         )
 

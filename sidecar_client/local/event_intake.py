@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from itertools import pairwise
 
 from sidecar_client.local.catalog import EventMeter, Feature
 from sidecar_client.local.evaluation import (
@@ -25,6 +26,7 @@ from sidecar_client.local.meters import (
     added,
     counts,
     number,
+    running,
     share_of,
     unique_value,
     visible_at,
@@ -33,6 +35,7 @@ from sidecar_client.local.records import (
     Aggregate,
     Key,
     Seen,
+    Share,
     aggregate_key,
     customer_key,
     seen_key,
@@ -127,11 +130,14 @@ class EventIntake:
             before = await transaction.read(key) or Aggregate()
             after = added(before, shares, transaction.now)
             transaction.write(key, after)
-            if one.first:
+            if one.first and (await transaction.index()).has_credit_rates:
                 # Credits are spent at once, also for what shows later.
                 total = in_units(one.feature, number(one.meter, after))
                 more = total - in_units(one.feature, number(one.meter, before))
-                await spend(transaction, one.subject, {one.feature.id: more})
+                await spend(
+                    *(transaction, one.subject, {one.feature.id: more}),
+                    events=_using(one, before, shares),
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +192,13 @@ async def _new_values(
             transaction.write(value_key, Seen())
         new.append(is_new)
     return new
+
+
+def _using(one: _Sum, before: Aggregate, shares: Sequence[Share]) -> int:
+    """How many of the events, one after the other, made the units used more."""
+    totals = running(one.meter, before, shares)
+    units = (in_units(one.feature, total) for total in totals)
+    return sum(now > then for then, now in pairwise(units))
 
 
 def _counters(

@@ -6,7 +6,7 @@ Filters and aggregation live here; taking in events (`event_intake`) does not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from sidecar_client.local.catalog import Condition, EventMeter, Feature
@@ -130,9 +130,28 @@ def usage_of(
 
 def number(meter: EventMeter, aggregate: Aggregate) -> float:
     """What all events came to, those that show later included."""
-    share = aggregate.shown
+    return _number_of(meter, _all(aggregate))
+
+
+def running(
+    meter: EventMeter, before: Aggregate, shares: Iterable[Share]
+) -> Iterator[float]:
+    """What all events came to before the shares, then after each of them."""
+    whole = _all(before)
+    yield _number_of(meter, whole)
+    for share in shares:
+        whole = _together(whole, share)
+        yield _number_of(meter, whole)
+
+
+def _all(aggregate: Aggregate) -> Share | None:
+    whole = aggregate.shown
     for waiting in aggregate.waiting:
-        share = _together(share, waiting)
+        whole = _together(whole, waiting)
+    return whole
+
+
+def _number_of(meter: EventMeter, share: Share | None) -> float:
     return _NUMBERS[meter.aggregation](share) if share else 0.0
 
 

@@ -121,6 +121,9 @@ class LedgerEntry(_Kept):
     """What could be spent afterwards; below 0 while overdrawn."""
     feature_id: str | None = None
     """The feature that was used, for credits that its usage cost."""
+    events: int = 1
+    """How many usage events it stands for, where it tells of use: spending that touches
+    several grants is told by the first entry, and the others stand for none."""
 
 
 class HeldGrant(_Kept):

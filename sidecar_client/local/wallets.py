@@ -137,9 +137,16 @@ def standing_of(
 
 
 async def spend(
-    transaction: Transaction, subject: Subject, units: Mapping[str, float]
+    transaction: Transaction,
+    subject: Subject,
+    units: Mapping[str, float],
+    *,
+    events: int = 1,
 ) -> None:
-    """Take from the wallets what more units of each feature cost; less gives back."""
+    """Take from the wallets what more units of each feature cost; less gives back.
+
+    `events` is how many usage events used them.
+    """
     index = await transaction.index()
     if not index.has_credit_rates:
         return
@@ -154,7 +161,7 @@ async def spend(
         wallets = await transaction.read_all([pool.key for pool in options])
         pool, wallet = chosen(options, wallets) or (options[-1], Wallet())
         cost = more * rate.rate
-        consume(transaction, pool, wallet, cost, feature_id=feature_id)
+        consume(transaction, pool, wallet, cost, feature_id=feature_id, events=events)
 
 
 def consume(
@@ -164,11 +171,14 @@ def consume(
     amount: float,
     *,
     feature_id: str | None = None,
+    events: int = 1,
 ) -> Balance:
     """Spend from a wallet, and tell about it; the balance afterwards."""
     now = transaction.now
     before = balance(wallet, pool.sources, now)
-    after = consumed(wallet, amount, pool.sources, now, feature_id=feature_id)
+    after = consumed(
+        wallet, amount, pool.sources, now, feature_id=feature_id, events=events
+    )
     transaction.write(pool.key, after)
     left = balance(after, pool.sources, now)
     facts: dict[str, object] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import stigg
@@ -183,7 +183,10 @@ def test_credits_are_granted_consumed_and_accounted_for(
         ("CREDITS_GRANTED", 100),
     ]
     used = client.v1.credits.get_usage(customer_id="acme", currency_id="tokens").data
-    assert [series.total_credits for series in used.series] == [120]
+    assert [(one.total_credits, one.event_count) for one in used.series] == [(120, 2)]
+    assert [(p.value, p.event_count) for p in used.series[0].points] == [(120, 2)]
+    with pytest.raises(stigg.APIStatusError, match="groupBy is 'region'"):
+        client.v1.credits.get_usage(customer_id="acme", group_by="region")
     assert grants.void(settling.id).data.status == "VOIDED"
     with pytest.raises(stigg.BadRequestError, match="it cannot be voided"):
         grants.void(settling.id)
@@ -236,7 +239,57 @@ def test_plans_give_credits_again_and_features_cost_them(
     )
     (grant,) = client.v1.credits.grants.list(customer_id="acme")
     assert (grant.grant_type, grant.consumed_amount) == ("RECURRING", 12)
+    used = client.v1.credits.get_usage(customer_id="acme").data
+    assert [(one.feature_id, one.event_count) for one in used.series] == [("seats", 1)]
     with pytest.raises(stigg.BadRequestError, match="recurring"):
         client.v1.credits.grants.void(grant.id)
     nothing = client.v1.usage.estimate(customer_id="acme", feature_id="sso", value=1)
     assert nothing.data.warnings == ["FEATURE_NOT_CREDIT_BASED"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_events_that_use_credits_are_counted_however_they_come(
+    clock: Clock, at_once: bool
+) -> None:
+    used_up = {"currency": "tokens", "amount": 1}
+    catalog = {
+        "currencies": [{"id": "tokens"}],
+        "features": [
+            {
+                "id": "words",
+                "type": "metered",
+                "meter": "incremental",
+                "events": {"event": "said", "aggregation": "sum", "field": "n"},
+            }
+        ],
+        "plans": [
+            {
+                "id": "pay",
+                "entitlements": {"words": {"unlimited": True}},
+                "credit_rates": {"words": {"currency": "tokens", "rate": 1}},
+            }
+        ],
+        "customers": [
+            {
+                "id": "acme",
+                "subscriptions": [{"plan": "pay"}],
+                "credits": [used_up, used_up],
+            }
+        ],
+    }
+    events: list[dict[str, Any]] = [
+        {
+            "customer_id": "acme",
+            "event_name": "said",
+            "idempotency_key": str(number),
+            "dimensions": {"n": words},
+        }
+        for number, words in enumerate((2, 0, 3, 1))
+    ]
+    with LocalSidecar(catalog, clock=clock, http_port=0) as sidecar:
+        client = stigg.Stigg(api_key="any", base_url=sidecar.http_url)
+        for some in [events] if at_once else [[event] for event in events]:
+            client.v1.events.report(events=cast("Any", some))
+        (words,) = client.v1.credits.get_usage(customer_id="acme").data.series
+    # Two grants and what is owed are touched; an event of no words uses nothing.
+    assert (words.total_credits, words.event_count) == (6, 3)

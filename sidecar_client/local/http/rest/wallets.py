@@ -53,7 +53,9 @@ from sidecar_client.local.management.currencies import currency_of
 from sidecar_client.local.management.missing import customer_of
 from sidecar_client.local.management.pages import page_of
 from sidecar_client.local.management.wallets import Movement, movements
-from sidecar_client.local.records import LedgerKind
+from sidecar_client.local.records import LedgerEntry, LedgerKind
+from sidecar_client.local.refusal import Refusal
+from sidecar_client.local.shown import shown
 
 endpoints = Endpoints()
 _EVENTS: dict[LedgerKind, LedgerEvent] = {
@@ -185,6 +187,12 @@ async def list_credit_ledger(
 async def get_credit_usage(asked: Asked[NoBody, CreditsUsed]) -> Data[UsedData]:
     """Look back on the credits that a customer used, by feature and day."""
     query, world = asked.query, asked.parts.world
+    if query.group_by not in (None, "featureId"):
+        raise Refusal(
+            "UNIMPLEMENTED",
+            f"groupBy is {shown(query.group_by)}: the local sidecar keeps no use of "
+            "credits by dimensions; leave it out, or use featureId.",
+        )
     index = await world.index()
     currency = currency_of(index, query.currency_id) if query.currency_id else None
     start, end = query.span(world.clock())
@@ -202,8 +210,8 @@ async def get_credit_usage(asked: Asked[NoBody, CreditsUsed]) -> Data[UsedData]:
     names = {name: feature.name for name, feature in index.features.items()}
     series = [_series(name, names, found) for name, found in by_feature.items()]
     pagination = Cursors(next=None, prev=None)
-    shown = _currency(currency) if currency else None
-    return Data(data=UsedData(currency=shown, series=series, pagination=pagination))
+    named = _currency(currency) if currency else None
+    return Data(data=UsedData(currency=named, series=series, pagination=pagination))
 
 
 @endpoints.get("/v1/credits/auto-recharge")
@@ -276,17 +284,21 @@ def _movement(movement: Movement) -> MovementData:
 def _series(
     feature_id: str | None, names: dict[str, str], moved: list[Movement]
 ) -> UsedSeriesData:
-    by_day: dict[datetime, list[float]] = {}
+    by_day: dict[datetime, list[LedgerEntry]] = {}
     for movement in moved:
         day = movement.entry.at.replace(hour=0, minute=0, second=0, microsecond=0)
-        by_day.setdefault(day, []).append(movement.entry.amount)
+        by_day.setdefault(day, []).append(movement.entry)
     return UsedSeriesData(
         feature_id=feature_id,
         feature_name=names.get(feature_id or "") or feature_id,
         total_credits=sum(movement.entry.amount for movement in moved),
-        event_count=len(moved),
+        event_count=sum(movement.entry.events for movement in moved),
         points=[
-            UsedPointData(timestamp=day, value=sum(amounts), event_count=len(amounts))
-            for day, amounts in sorted(by_day.items())
+            UsedPointData(
+                timestamp=day,
+                value=sum(entry.amount for entry in entries),
+                event_count=sum(entry.events for entry in entries),
+            )
+            for day, entries in sorted(by_day.items())
         ],
     )
