@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from typing import Literal
 from uuid import uuid4
 
@@ -37,6 +36,7 @@ from sidecar_client.local.refusal import (
     checked_moment,
     checked_number,
 )
+from sidecar_client.local.repeats import is_first
 from sidecar_client.local.units import in_units
 from sidecar_client.local.wallets import spend
 from sidecar_client.local.world import Transaction, World
@@ -113,7 +113,8 @@ class Reporter:
     ) -> list[pb.ReportUsageResponse]:
         """Apply all measurements, or refuse and apply none.
 
-        Of the measurements with the same key, only the first ever is applied.
+        Of the measurements with the same key, only the first ever is applied; another
+        one with it is refused.
         """
         many = len(requests) > 1
 
@@ -123,7 +124,7 @@ class Reporter:
                 where = f"usages[{at}]." if many else ""
                 made = await _measurement(transaction, request, where=where)
                 key = keys[at] if keys else None
-                if key is None or (await transaction.mark([_mark(key)]))[0]:
+                if key is None or await _is_first(transaction, request, key, where):
                     total = await _applied(transaction, made)
                 else:
                     total = await _total(transaction, made)
@@ -213,9 +214,11 @@ async def _total(transaction: Transaction, made: _Measurement) -> float:
     return usage.total if usage else 0.0
 
 
-def _mark(key: str) -> str:
-    """The mark of an idempotency key; short, whatever the key is."""
-    return f"measurement/{blake2b(key.encode(), digest_size=16).hexdigest()}"
+async def _is_first(
+    transaction: Transaction, request: pb.ReportUsageRequest, key: str, where: str
+) -> bool:
+    said = request.SerializeToString(deterministic=True)
+    return await is_first(transaction, "measurement", key, said, where=where)
 
 
 async def _count(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -24,6 +23,7 @@ from sidecar_client.local.management.missing import live_customer, missing
 from sidecar_client.local.management.wallets import Held, held_wallets, wallet_of_grant
 from sidecar_client.local.records import HeldGrant, Wallet, about_key
 from sidecar_client.local.refusal import Refusal, checked_number
+from sidecar_client.local.repeats import is_first
 from sidecar_client.local.shape import misshapen
 from sidecar_client.local.wallets import Pool, chosen, consume, pools
 from sidecar_client.local.world import Transaction, World
@@ -67,6 +67,8 @@ class Consumption:
     currency_id: str
     amount: float
     key: str
+    said: str
+    """All that the request said of it; with its key, nothing else may be said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,7 @@ async def consume_credits(
 ) -> list[Consumed]:
     """Consume all of these, or none; what its key was consumed for is not again.
 
-    Beyond the balance, it is overdrawn.
+    Beyond the balance, it is overdrawn. A key of another consumption is refused.
     """
     if not 1 <= len(wanted) <= MOST_CONSUMPTIONS:
         raise Refusal(
@@ -186,7 +188,12 @@ async def consume_credits(
         )
 
     async def work(transaction: Transaction) -> list[Consumed]:
-        return [await _consume(transaction, item) for item in wanted]
+        return [
+            await _consume(
+                transaction, item, f"consumptions[{at}]." if len(wanted) > 1 else ""
+            )
+            for at, item in enumerate(wanted)
+        ]
 
     return await world.transact(work)
 
@@ -198,7 +205,9 @@ def status_of(held: HeldGrant) -> GrantStatus:
     return "active" if held.begun else "scheduled"
 
 
-async def _consume(transaction: Transaction, wanted: Consumption) -> Consumed:
+async def _consume(
+    transaction: Transaction, wanted: Consumption, where: str
+) -> Consumed:
     checked_number("amount", wanted.amount, least=0)
     index = await transaction.index()
     subject = wanted.subject
@@ -209,7 +218,9 @@ async def _consume(transaction: Transaction, wanted: Consumption) -> Consumed:
     options = pools(index, customer, subject, wanted.currency_id, now)
     wallets = await transaction.read_all([pool.key for pool in options])
     pool, wallet = chosen(options, wallets) or (options[-1], Wallet())
-    if (await transaction.mark([_mark(wanted.key)]))[0]:
+    if await is_first(
+        *(transaction, "consumption", wanted.key), wanted.said.encode(), where=where
+    ):
         left = consume(transaction, pool, wallet, wanted.amount)
     else:
         left = balance(wallet, pool.sources, now)
@@ -287,8 +298,3 @@ def _check_resource(customer: Customer, resource_id: str | None) -> None:
         raise Refusal(
             "NOT_FOUND", f"customer {customer.id!r} has no resource {resource_id!r}."
         )
-
-
-def _mark(key: str) -> str:
-    """The mark of an idempotency key; short, whatever the key is."""
-    return f"consumption/{blake2b(key.encode(), digest_size=16).hexdigest()}"

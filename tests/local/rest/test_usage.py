@@ -43,6 +43,65 @@ def test_the_same_idempotency_key_counts_once(client: stigg.Stigg) -> None:
     assert [answer.data[0].current_usage for answer in answers] == [2, 2]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"value": 3},
+        {"update_behavior": "SET"},
+        {"customer_id": "acme"},
+        {"created_at": NOW},
+        {"dimensions": {"region": "eu"}},
+    ],
+)
+def test_another_measurement_may_not_use_the_idempotency_key(
+    client: stigg.Stigg, other: dict[str, object]
+) -> None:
+    client.v1.subscriptions.provision(customer_id="acme", plan_id="free")
+    client.v1.usage.report(usages=[usage(2, idempotency_key="once")])
+    another = cast("Usage", usage(2, idempotency_key="once") | other)
+    with pytest.raises(
+        stigg.ConflictError, match=r"usages\[1\]\.idempotencyKey 'once' was used for"
+    ):
+        client.v1.usage.report(usages=[usage(1), another])
+    check = client.v1.customers.check_entitlement("old", feature_id="seats").data
+    assert check.type == "FEATURE"
+    assert check.current_usage == 2, "nothing of what was refused counts"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"amount": 31},
+        {"customer_id": "old"},
+        {"created_at": NOW},
+        {"dimensions": {"region": "eu"}},
+    ],
+)
+def test_another_consumption_may_not_use_the_idempotency_key(
+    client: stigg.Stigg, other: dict[str, Any]
+) -> None:
+    once: dict[str, Any] = {
+        "customer_id": "acme",
+        "currency_id": "tokens",
+        "amount": 30,
+        "idempotency_key": "a",
+    }
+    consume = client.v1.credits.consumption.consume
+    consume_async = client.v1.credits.consumption.consume_async
+    consume(**once)
+    with pytest.raises(stigg.ConflictError, match="idempotencyKey 'a' was used for"):
+        consume(**(once | other))
+    new = once | {"idempotency_key": "b"}
+    with pytest.raises(stigg.ConflictError, match=r"consumptions\[1\]\.idemp"):
+        consume_async(consumptions=cast("Any", [new, new | other]))
+    used = [
+        one.total_credits
+        for name in ("acme", "old")
+        for one in client.v1.credits.get_usage(customer_id=name).data.series
+    ]
+    assert used == [30], "nothing of what was refused counts"
+
+
 def test_usage_is_refused_as_over_grpc(client: stigg.Stigg) -> None:
     report = client.v1.usage.report
     with pytest.raises(stigg.NotFoundError, match="no customer 'nobody'"):

@@ -5,6 +5,7 @@ The endpoints are in `wallets`.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -108,6 +109,7 @@ class Consume(Body):
             currency_id=self.currency_id,
             amount=self.amount,
             key=self.idempotency_key,
+            said=json.dumps(self.model_dump(mode="json"), sort_keys=True),
         )
 
 
