@@ -17,7 +17,13 @@ from sidecar_client.local.catalog import CatalogIndex
 from sidecar_client.local.credits import Balance, balance, granted, voided
 from sidecar_client.local.customers import CreditGrant, Customer
 from sidecar_client.local.evaluation import Subject
-from sidecar_client.local.management.about import Kept, Told, note_new, told
+from sidecar_client.local.management.about import (
+    FROM_THE_BEGINNING,
+    Kept,
+    Told,
+    note_archived,
+    note_new,
+)
 from sidecar_client.local.management.currencies import currency_of
 from sidecar_client.local.management.missing import live_customer, missing
 from sidecar_client.local.management.wallets import Held, held_wallets, wallet_of_grant
@@ -55,6 +61,8 @@ class Granted:
     """A grant of credits, and whose it is."""
 
     customer_id: str
+    resource_id: str | None
+    """The resource whose wallet has it; None for the one of the whole customer."""
     held: Told[HeldGrant]
     status: GrantStatus
 
@@ -107,6 +115,7 @@ async def grant_credits(world: World, new: NewGrant) -> Granted:
         held = next(item for item in after.grants if item.grant.id == grant_id)
         return Granted(
             customer_id=customer.id,
+            resource_id=new.resource_id,
             held=Told(value=held, about=about),
             status=status_of(held),
         )
@@ -125,12 +134,20 @@ async def list_grants(
     wallets = await held_wallets(
         world, customer_id, currency_id=currency_id, resource_id=resource_id
     )
-    found = [grant for item in wallets for grant in _grants(item)]
-    by_id = {held.grant.id or "": held for held in found}
-    everything = await told(world, "grant", by_id)
+    found = [
+        (item.pool.resource_id, held) for item in wallets for held in _grants(item)
+    ]
+    abouts = await world.read_all(
+        [about_key("grant", held.grant.id or "") for _, held in found]
+    )
     listed = [
-        Granted(customer_id=customer_id, held=item, status=status_of(item.value))
-        for item in everything
+        Granted(
+            customer_id=customer_id,
+            resource_id=resource,
+            held=Told(value=held, about=about or FROM_THE_BEGINNING),
+            status=status_of(held),
+        )
+        for (resource, held), about in zip(found, abouts, strict=True)
     ]
     return sorted(
         listed,
@@ -163,10 +180,11 @@ async def void_grant(world: World, grant_id: str) -> Granted:
             grant_id=grant_id,
         )
         held = next(h for h in after.grants if h.grant.id == grant_id)
-        told_of_it = (await told(transaction, "grant", {grant_id: held}))[0]
+        about = await note_archived(transaction, "grant", grant_id, archived=True)
         return Granted(
             customer_id=item.pool.customer_id,
-            held=told_of_it,
+            resource_id=item.pool.resource_id,
+            held=Told(value=held, about=about),
             status=status_of(held),
         )
 

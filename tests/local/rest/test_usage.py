@@ -246,7 +246,10 @@ def test_credits_are_granted_consumed_and_accounted_for(
     assert [(p.value, p.event_count) for p in used.series[0].points] == [(120, 2)]
     with pytest.raises(stigg.APIStatusError, match="groupBy is 'region'"):
         client.v1.credits.get_usage(customer_id="acme", group_by="region")
-    assert grants.void(settling.id).data.status == "VOIDED"
+    void = grants.void(settling.id).data
+    assert (void.status, void.voided_at) == ("VOIDED", NOW)
+    (listed_void,) = (g for g in grants.list(customer_id="acme") if g.id == void.id)
+    assert listed_void.voided_at == NOW
     with pytest.raises(stigg.BadRequestError, match="it cannot be voided"):
         grants.void(settling.id)
     recharge = client.v1.credits.get_auto_recharge(
@@ -304,6 +307,52 @@ def test_plans_give_credits_again_and_features_cost_them(
         client.v1.credits.grants.void(grant.id)
     nothing = client.v1.usage.estimate(customer_id="acme", feature_id="sso", value=1)
     assert nothing.data.warnings == ["FEATURE_NOT_CREDIT_BASED"]
+
+
+def test_grants_tell_the_resource_that_has_them(clock: Clock) -> None:
+    catalog = {
+        "currencies": [{"id": "tokens"}],
+        "products": [{"id": "sites", "multiple_subscriptions": True}],
+        "plans": [{"id": "site", "credits": {"tokens": {"amount": 10}}}],
+        "customers": [
+            {
+                "id": "acme",
+                "resources": ["acme", "shop"],
+                "subscriptions": [{"plan": "site", "resource": "acme"}],
+                "credits": [
+                    {"id": "own", "currency": "tokens", "amount": 1},
+                    {
+                        "id": "given",
+                        "resource": "shop",
+                        "currency": "tokens",
+                        "amount": 1,
+                    },
+                ],
+            }
+        ],
+    }
+    with LocalSidecar(catalog, clock=clock, http_port=0) as sidecar:
+        client = stigg.Stigg(api_key="any", base_url=sidecar.http_url)
+        places: list[str | stigg.Omit] = ["acme", "shop", stigg.omit]
+        for key, resource in enumerate(places):
+            client.v1.credits.consumption.consume(
+                customer_id="acme",
+                currency_id="tokens",
+                amount=12,
+                idempotency_key=str(key),
+                resource_id=resource,
+            )
+        grants = list(client.v1.credits.grants.list(customer_id="acme"))
+        void = client.v1.credits.grants.void("given").data
+    assert sorted((g.grant_type, g.resource_id or "") for g in grants) == [
+        ("OVERDRAFT", ""),
+        ("OVERDRAFT", "acme"),
+        ("OVERDRAFT", "shop"),
+        ("PAID", ""),
+        ("PAID", "shop"),
+        ("RECURRING", "acme"),
+    ]
+    assert void.resource_id == "shop"
 
 
 @pytest.mark.parametrize("at_once", [True, False])

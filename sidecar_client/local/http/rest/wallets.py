@@ -235,7 +235,7 @@ def _grant(granted: Granted) -> GrantData:
         id=grant.id or "",
         customer_id=granted.customer_id,
         currency_id=grant.currency,
-        resource_id=grant.resource,
+        resource_id=granted.resource_id,
         display_name=grant.name or grant.type.capitalize(),
         grant_type=_TYPES[grant.type],
         status=_STATUSES[granted.status],
