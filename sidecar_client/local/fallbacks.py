@@ -6,7 +6,6 @@ the service.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, cast
 
@@ -15,6 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.identifiers import id_problem
+from sidecar_client.local.json_text import NotJson, read_json
 from sidecar_client.local.problem import Path
 from sidecar_client.local.refusal import checked_number
 from sidecar_client.local.shape import misshapen
@@ -87,7 +87,7 @@ def load_fallbacks(source: FallbackSource) -> Fallbacks:
     try:
         return _ALL.validate_python(data)
     except ValidationError as error:
-        _refuse(list(_problems(error)))
+        _refuse(list(_problems(error, data)))
         raise
 
 
@@ -132,14 +132,11 @@ _Requested = (
 
 def _read(text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_number)
-    except json.JSONDecodeError as error:
-        problem = f"{error.msg} at line {error.lineno}, column {error.colno}"
-    except RecursionError:
-        problem = "it is nested too deep"
-    raise ConfigurationError(
-        f"{_NAME} is no JSON: {problem}; use an object such as {_EXAMPLE}"
-    ) from None
+        return read_json(text, pairs=_once, constant=_refuse_number)
+    except NotJson as error:
+        raise ConfigurationError(
+            f"{_NAME} is no JSON: {error}; use an object such as {_EXAMPLE}"
+        ) from None
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -156,8 +153,8 @@ def _refuse_number(name: str) -> object:
     raise ConfigurationError(f"{_NAME}: {name} is no number; use a finite one")
 
 
-def _problems(error: ValidationError) -> Iterator[str]:
-    for problem in misshapen(error):
+def _problems(error: ValidationError, data: object) -> Iterator[str]:
+    for problem in misshapen(error, data):
         where = _spelled(problem.path)
         yield f"{where}: {problem.message}" if where else problem.message
 

@@ -96,7 +96,7 @@ def _checked(written: Sequence[Written]) -> Catalog:
     try:
         catalog = Catalog.model_validate(whole.data)
     except ValidationError as error:
-        _refuse(_placed(whole, misshapen(error)))
+        _refuse(_placed(whole, misshapen(error, whole.data)))
         raise
     _refuse(_placed(whole, problems(catalog)))
     return identified(catalog)

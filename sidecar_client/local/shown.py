@@ -26,12 +26,34 @@ class _Short(Repr):
         return repr(x) if digits <= _MOST_DIGITS else f"an integer of {digits} digits"
 
 
+class _Written(_Short):
+    """Writes down what a file or a request says as they do."""
+
+    def repr_bool(self, x: object, level: int) -> str:
+        del level
+        return "true" if x else "false"
+
+    def repr_float(self, x: float, level: int) -> str:
+        del level
+        return repr(x).replace("nan", "NaN").replace("inf", "Infinity")
+
+    def repr_NoneType(self, x: object, level: int) -> str:
+        del x, level
+        return "null"
+
+
 _SHORT = _Short()
+_WRITTEN = _Written()
 
 
 def shown(value: object) -> str:
     """The value as Python writes it, or its beginning and end."""
     return limited(_SHORT.repr(value), MOST_VALUE)
+
+
+def written(value: object) -> str:
+    """The same with `true`, `false` and `null`, as YAML and JSON have them."""
+    return limited(_WRITTEN.repr(value), MOST_VALUE)
 
 
 def limited(text: str, most: int) -> str:

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from sidecar_client.local.identifiers import MAX_LENGTH, Kind, id_pattern, id_problem
-from sidecar_client.local.shown import printable, shown
+from sidecar_client.local.shown import printable, shown, written
 
 FeatureType = Literal["boolean", "numeric", "metered", "enum"]
 ResetPeriod = Literal["hour", "day", "week", "month", "year"]
@@ -79,6 +79,22 @@ def _moment(value: object) -> object:
     return value
 
 
+def _zoned(value: object) -> datetime:
+    """A time that says its zone; a number is none."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.utcoffset() is None:
+        raise ValueError(
+            f"is {written(value)}; use a time with its zone, such as "
+            "2026-01-31T12:00:00Z"
+        )
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError(f"is {written(value)}; {TIME_RANGE}")
+    return moment.astimezone(UTC)
+
+
 CustomerId = Annotated[str, _id("customer"), _id_schema("customer")]
 ResourceId = Annotated[str, _id("resource"), _id_schema("resource")]
 FeatureId = Annotated[str, _id("feature"), _id_schema("feature")]
@@ -88,7 +104,9 @@ AddonId = Annotated[str, _id("add-on"), _id_schema("add-on")]
 CurrencyId = Annotated[str, _id("currency"), _id_schema("currency")]
 SubscriptionId = Annotated[str, _id("subscription"), _id_schema("subscription")]
 GrantId = Annotated[str, _id("grant"), _id_schema("grant")]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
+Moment = Annotated[datetime, Field(strict=True), BeforeValidator(_moment)]
+ZonedMoment = Annotated[datetime, BeforeValidator(_zoned)]
+"""A time that says its zone."""
 Text = Annotated[str, AfterValidator(_text)]
 Name = Annotated[str, Field(min_length=1), AfterValidator(_text)]
 Metadata = dict[Text, Text]

@@ -5,7 +5,6 @@ Bounds and the errors of YAML live here; what a catalog must say does not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -13,6 +12,7 @@ from typing import Any, Protocol, cast
 import yaml
 
 from sidecar_client.errors import ConfigurationError
+from sidecar_client.local.json_text import NotJson, read_json
 from sidecar_client.local.shown import limited, shown, visible
 
 MOST_VALUES = 250_000
@@ -155,14 +155,13 @@ class JsonText:
     def values(self) -> object:
         """What the text says."""
         try:
-            return json.loads(self._text)
-        except json.JSONDecodeError as error:
-            where = f"{self._name}:{error.lineno}:{error.colno}"
-            raise CatalogError(f"{where}: is not JSON: {error.msg}") from None
-        except (RecursionError, ValueError) as error:
-            raise CatalogError(
-                f"{self._name}: cannot be read ({error}); correct it"
-            ) from None
+            return read_json(self._text)
+        except NotJson as error:
+            if not error.line:
+                told = f"{self._name}: cannot be read ({error}); correct it"
+                raise CatalogError(told) from None
+            where = f"{self._name}:{error.line}:{error.column}"
+            raise CatalogError(f"{where}: is not JSON: {error.problem}") from None
 
 
 @contextmanager

@@ -138,14 +138,14 @@ def test_every_problem_is_listed(tmp_path: Path) -> None:
             "limit: 5",
             "limit: true",
             8,
-            "plans[0].entitlements.seats.limit: is True; use a number",
+            "plans[0].entitlements.seats.limit: is true; use a number",
             id="boolean for a number",
         ),
         pytest.param(
             "limit: 5",
             "limit: .inf",
             8,
-            "plans[0].entitlements.seats.limit: is inf; use a finite number",
+            "plans[0].entitlements.seats.limit: is Infinity; use a finite number",
             id="infinite limit",
         ),
         pytest.param(

@@ -122,7 +122,7 @@ def test_no_fallbacks_are_none(text: str) -> None:
             "is []; use an object such as "
             '{"feature-1": {"hasAccess": true, "usageLimit": 1000}}',
         ),
-        ('{"a": true}', ": a: is True; use a mapping"),
+        ('{"a": true}', ": a: is true; use a mapping"),
         ('{"a": {}}', ": a.hasAccess: `hasAccess` is missing; add it"),
         ('{"a": {"hasAccess": "yes"}}', ": a.hasAccess: is 'yes'; use true or false"),
         (
@@ -135,7 +135,7 @@ def test_no_fallbacks_are_none(text: str) -> None:
         ),
         (
             '{"a": {"hasAccess": true, "usageLimit": 1e999}}',
-            ": a.usageLimit: is inf; use a finite number",
+            ": a.usageLimit: is Infinity; use a finite number",
         ),
         (
             '{"a": {"hasAccess": true, "usageLimit": NaN}}',
@@ -158,7 +158,7 @@ def test_no_fallbacks_are_none(text: str) -> None:
             ": 'a b' is no feature id; start with a letter or digit, then use letters, "
             "digits, _, |, . and -",
         ),
-        ("[" * 100_000, "is no JSON: it is nested too deep; use an object such as "),
+        ("[" * 100_000, "is no JSON: it is nested too deeply; use an object such as "),
     ],
 )
 def test_what_is_no_fallback_is_told_with_its_cure(text: str, problems: str) -> None:

@@ -5,9 +5,9 @@ What every module of routes shares lives here; no route does.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import islice
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,11 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from sidecar_client.local.json_text import NotJson, read_json
 from sidecar_client.local.refusal import Refusal
-from sidecar_client.local.shown import limited, printable, shown
+from sidecar_client.local.shape import unfit
+from sidecar_client.local.shown import limited, printable
 
 MOST_BODY = 16 * 1024 * 1024
 _MOST_MESSAGE = 2000
+_MOST_PROBLEMS = 5
 
 _STATUSES = {"NOT_FOUND": 404, "ALREADY_EXISTS": 409, "FAILED_PRECONDITION": 409}
 
@@ -60,12 +63,9 @@ def _plain(request: Request, status: int) -> str | None:
 
 async def json_of(request: Request) -> object:
     """The body's JSON; HTTP 400 with what is wrong when it has none."""
-    body = await request.body()
     try:
-        return json.loads(body)
-    except RecursionError:
-        raise HTTPException(400, "the body is nested too deeply; flatten it") from None
-    except ValueError as error:
+        return read_json(await request.body())
+    except NotJson as error:
         raise HTTPException(
             400, f"the body is no JSON ({error}); send an object such as {{}}"
         ) from None
@@ -73,13 +73,9 @@ async def json_of(request: Request) -> object:
 
 async def model_of(request: Request, kind: type[_Model]) -> _Model:
     """The body as a model; HTTP 400 that names each field and value that is wrong."""
+    asked = await json_of(request)
     try:
-        return kind.model_validate(await json_of(request))
+        return kind.model_validate(asked)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)[:5]
-        told = [
-            f"{'.'.join(map(str, item['loc'])) or 'the body'} "
-            f"is {shown(item['input'])}: {item['msg']}"
-            for item in found
-        ]
+        told = islice(unfit(error, asked, whole="the body"), _MOST_PROBLEMS)
         raise HTTPException(400, "; ".join(told)) from None

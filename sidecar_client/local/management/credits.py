@@ -289,7 +289,7 @@ def _grant(new: NewGrant, grant_id: str, now: datetime) -> CreditGrant:
             metadata=dict(new.metadata),
         )
     except ValidationError as error:
-        problem = next(misshapen(error))
+        problem = next(misshapen(error, new))
         raise Refusal(
             "INVALID_ARGUMENT", f"{problem.path[-1]} {problem.message}."
         ) from None

@@ -198,7 +198,7 @@ def _credits(wish: NewCreditEntitlement, where: str) -> CreditEntitlement:
             amount=wish.amount, cadence=wish.cadence, soft_limit=wish.soft_limit
         )
     except ValidationError as error:
-        problem = next(misshapen(error))
+        problem = next(misshapen(error, wish))
         raise Refusal(
             "INVALID_ARGUMENT", f"{where}: {problem.path[-1]} {problem.message}."
         ) from None

@@ -212,12 +212,15 @@ def test_body_that_becomes_too_large_is_refused(client: httpx.Client) -> None:
     ("body", "message"),
     [
         (b"", "the body is no JSON"),
-        (b"\xff", "the body is no JSON"),
-        (b"[" * 200_000, "the body is nested too deeply"),
-        (b"[]", "the body is []: "),
-        (b'{"delay": "soon", "colour": 1}', "delay is 'soon': "),
-        (b'{"delay": NaN}', "delay is nan: "),
-        (b'{"delay": 1' + b"0" * 5000 + b"}", "the body is no JSON"),
+        (b"\xff", "the body is no JSON (it is not UTF-8 at byte 1); send an object"),
+        (b"[" * 200_000, "the body is no JSON (it is nested too deeply); send an"),
+        (b"[]", "the body is []; use an object"),
+        (
+            b'{"delay": "soon", "colour": 1}',
+            "use a number; colour is not a field",
+        ),
+        (b'{"delay": NaN}', "delay is NaN; use a finite number"),
+        (b'{"delay": 1' + b"0" * 5000 + b"}", "a number of too many digits"),
     ],
 )
 def test_body_that_is_none_is_told_with_field_and_value(

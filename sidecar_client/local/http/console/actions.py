@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -30,14 +30,14 @@ from sidecar_client.local.management.publishing import publish_plan
 from sidecar_client.local.management.subscriptions import update_subscription
 from sidecar_client.local.management.terms import Terms
 from sidecar_client.local.refusal import Refusal
-from sidecar_client.local.values import ResetPeriod
+from sidecar_client.local.values import ResetPeriod, ZonedMoment
 from sidecar_client.local.watch import Watch
 from sidecar_client.local.world import World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
 
 class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class AskedTerms(_Asked):
@@ -48,7 +48,7 @@ class AskedTerms(_Asked):
     unlimited: bool = False
     soft_limit: bool = False
     reset_period: ResetPeriod | None = None
-    values: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
+    values: Annotated[tuple[str, ...], Field(strict=False, max_length=1000)] = ()
 
     def terms(self) -> Terms:
         """The same for `management`."""
@@ -85,7 +85,7 @@ class AskedPromotion(_Asked):
     feature: str
     terms: AskedTerms
     period: PromotionPeriod = "lifetime"
-    end: AwareDatetime | None = None
+    end: ZonedMoment | None = None
 
 
 class AskedUsage(_Asked):
@@ -104,7 +104,7 @@ class AskedCredits(_Asked):
     amount: Annotated[float, Field(gt=0)]
     resource: str | None = None
     type: Literal["paid", "promotional"] = "promotional"
-    expires: AwareDatetime | None = None
+    expires: ZonedMoment | None = None
 
 
 def routes(parts: Parts) -> list[BaseRoute]:

@@ -32,6 +32,7 @@ from sidecar_client.local.management.provisioning import (
 from sidecar_client.local.management.terms import Terms
 from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.service import SidecarService
+from sidecar_client.local.shape import unfit
 from sidecar_client.local.shown import shown
 from sidecar_client.local.values import Metadata
 from sidecar_client.local.world import Transaction, World
@@ -392,8 +393,5 @@ def _checked(kind: type[_Value], **fields: object) -> _Value:
     try:
         return kind(**fields)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise Refusal(
-            "INVALID_ARGUMENT", f"{name} is {shown(first['input'])}: {first['msg']}."
-        ) from None
+        problem = next(unfit(error, fields, whole="input"))
+        raise Refusal("INVALID_ARGUMENT", f"{problem}.") from None

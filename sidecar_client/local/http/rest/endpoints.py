@@ -59,14 +59,15 @@ class Endpoint(Generic[BodyT, QueryT]):
         self, parts: Parts, path: Mapping[str, str], query: QueryParams, body: bytes
     ) -> Response:
         """Carry a request out; what is wrong with it becomes an error's answer."""
+        nested = _nested(query)
         try:
-            asked_query = self.query.model_validate(_nested(query))
+            asked_query = self.query.model_validate(nested)
         except ValidationError as invalid:
-            return misshapen("query", invalid)
+            return misshapen("query", invalid, nested)
         try:
             asked_body = self.body.model_validate_json(body or b"{}")
         except ValidationError as invalid:
-            return misshapen("body", invalid)
+            return misshapen("body", invalid, body)
         asked = Asked(parts=parts, path=path, body=asked_body, query=asked_query)
         try:
             answer = await self.handle(asked)

@@ -5,12 +5,17 @@ What is refused, and with which code, does not live here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from sidecar_client.local.http.rest.wire import Problem
+from sidecar_client.local.json_text import NotJson, read_json
 from sidecar_client.local.refusal import Code, Refusal
-from sidecar_client.local.shown import limited, printable, shown
+from sidecar_client.local.shape import unfit
+from sidecar_client.local.shown import limited, printable
 
 STATUSES: dict[Code, int] = {
     "INVALID_ARGUMENT": 400,
@@ -23,7 +28,8 @@ STATUSES: dict[Code, int] = {
 """The status that each code of a refusal is answered with."""
 _MOST_MESSAGE = 2000
 _MOST_PROBLEMS = 20
-_UNKNOWN = "is not a field here; remove it"
+_ENDS = "EOF while parsing"
+_DEEP = "recursion limit exceeded"
 
 
 def refused(refusal: Refusal) -> JSONResponse:
@@ -48,28 +54,25 @@ def error(
     )
 
 
-def misshapen(where: str, invalid: ValidationError) -> JSONResponse:
+def misshapen(
+    where: str, invalid: ValidationError, asked: bytes | object
+) -> JSONResponse:
     """What is wrong with the shape of a body or a query, each field once."""
-    found = invalid.errors(include_url=False)
-    problems = [
-        limited(
-            printable(_problem(item["type"], item["loc"], item["input"], item["msg"])),
-            _MOST_MESSAGE // 4,
-        )
-        for item in found[:_MOST_PROBLEMS]
-    ]
+    told = islice(_problems(where, invalid, asked), _MOST_PROBLEMS)
+    problems = [limited(printable(item), _MOST_MESSAGE // 4) for item in told]
     return error(400, "INVALID_ARGUMENT", f"{where}: {problems[0]}.", problems=problems)
 
 
-def _problem(
-    kind: str, path: tuple[int | str, ...], value: object, message: str
-) -> str:
-    place = ".".join(limited(str(step), 60) for step in path)
-    if kind == "extra_forbidden":
-        return f"{place} {_UNKNOWN}"
-    if kind == "missing":
-        return f"{place} is missing; add it"
-    if kind == "json_invalid":
-        return f"is no JSON ({message}); send an object such as {{}}"
-    told = message.removeprefix("Value error, ")
-    return f"{place or 'the body'} is {shown(value)}: {told}"
+def _problems(
+    where: str, invalid: ValidationError, asked: bytes | object
+) -> Iterable[str]:
+    first = invalid.errors(include_url=False, include_input=False)[0]
+    try:
+        if first["type"] == "json_invalid":
+            said = str(first.get("ctx", {}).get("error"))
+            told = said.replace(_ENDS, "it ends within")
+            raise NotJson(told.replace(_DEEP, "it is nested too deeply"))
+        data = read_json(asked) if isinstance(asked, bytes) else asked
+    except NotJson as error:
+        return [f"is no JSON ({error}); send an object such as {{}}"]
+    return unfit(invalid, data, whole=f"the {where}")
