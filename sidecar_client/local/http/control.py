@@ -6,9 +6,9 @@ Requests and answers live here; clock and faults themselves do not.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, cast
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.clock import MovableClock
+from sidecar_client.local.duration import Duration
 from sidecar_client.local.faults import (
     CODES,
     METHODS,
@@ -26,21 +27,49 @@ from sidecar_client.local.faults import (
 )
 from sidecar_client.local.http.answers import model_of
 from sidecar_client.local.http.parts import Parts
-from sidecar_client.local.shown import limited
+from sidecar_client.local.shown import limited, written
+from sidecar_client.local.values import TIME_RANGE, ZonedMoment
 
 _MOST_PROBLEM = 4000
+_TOO_FAR = f"it leads out of the calendar; {TIME_RANGE}"
 
 
 class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _duration(value: object) -> Duration:
+    """Seconds, or what a text says; an error in our words for everything else."""
+    duration = None
+    try:
+        if isinstance(value, str):
+            duration = Duration.read(value)
+        elif _is_number(value):
+            time = timedelta(seconds=cast("float", value))
+            duration = Duration(months=0, time=time, text=written(value))
+    except OverflowError:
+        raise ValueError(f"is {written(value)}; {_TOO_FAR}") from None
+    if duration is None:
+        raise ValueError(
+            f"is {written(value)}; use a number of seconds, or a duration such as "
+            "P1DT12H, or P1M for a month of the calendar"
+        )
+    return duration
+
+
+def _is_number(value: object) -> bool:
+    # What differs from itself is NaN.
+    return isinstance(value, int | float) and not (
+        isinstance(value, bool) or value != value
+    )
 
 
 class ClockMove(_Asked):
     """Where to put the clock: `advance` by a time, or `set` to one."""
 
-    advance: timedelta | None = None
+    advance: Annotated[Duration, PlainValidator(_duration)] | None = None
     """Seconds, or an ISO 8601 duration such as `P1DT12H`."""
-    set: AwareDatetime | None = None
+    set: ZonedMoment | None = None
 
 
 class AskedFault(_Asked):
@@ -49,7 +78,7 @@ class AskedFault(_Asked):
     refuse: Refuse | None = None
     code: str | None = None
     delay: float = 0.0
-    methods: Annotated[tuple[str, ...], Field(max_length=50)] = ()
+    methods: Annotated[tuple[str, ...], Field(strict=False, max_length=50)] = ()
     share: float = 1.0
 
 
@@ -73,13 +102,10 @@ def _clock(clock: MovableClock) -> list[BaseRoute]:
             raise HTTPException(
                 400, 'give one of {"advance": SECONDS} and {"set": "2026-01-31T00:00Z"}'
             )
-        try:
-            if asked.advance is not None:
-                clock.advance(asked.advance)
-            elif asked.set is not None:
-                clock.set(asked.set)
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from None
+        if asked.advance is not None:
+            _advance(clock, asked.advance)
+        elif asked.set is not None:
+            clock.set(asked.set)
         return told()
 
     async def reset(_: Request) -> Response:
@@ -91,6 +117,14 @@ def _clock(clock: MovableClock) -> list[BaseRoute]:
         Route("/local/clock", move, methods=["POST"]),
         Route("/local/clock", reset, methods=["DELETE"]),
     ]
+
+
+def _advance(clock: MovableClock, by: Duration) -> None:
+    now = clock()
+    try:
+        clock.advance(by.after(now) - now)
+    except (OverflowError, ValueError):
+        raise HTTPException(400, f"advance is {by.text}; {_TOO_FAR}") from None
 
 
 def _faults(parts: Parts) -> list[BaseRoute]:

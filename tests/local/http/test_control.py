@@ -47,16 +47,39 @@ def test_clock_is_told_moved_and_put_back(still: httpx.Client) -> None:
     assert still.delete("/local/clock").json()["now"] == "2023-12-01T00:00:00Z"
 
 
+def test_clock_is_moved_by_months_of_the_calendar(still: httpx.Client) -> None:
+    still.post("/local/clock", json={"set": "2024-01-31T12:00Z"})
+    moved = still.post("/local/clock", json={"advance": "P1M"}).json()
+    assert moved["now"] == "2024-02-29T12:00:00Z"
+    moved = still.post("/local/clock", json={"advance": "-P1Y"}).json()
+    assert moved["now"] == "2023-02-28T12:00:00Z"
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         ({}, "give one of"),
         ({"advance": 1, "set": "2030-01-01T00:00Z"}, "give one of"),
-        ({"advance": "soon"}, "advance is 'soon': "),
-        ({"set": "2030-01-01T00:00"}, "set is '2030-01-01T00:00': "),
-        ({"set": "1912-06-23T00:00Z"}, "use a time between the years 1970 and 9000"),
-        ({"advance": "P9999Y"}, "out of the calendar"),
-        ({"advance": 1e300}, "advance is 1e+300: "),
+        ({"advance": "soon"}, "advance is 'soon'; use a number of seconds, or a dur"),
+        ({"advance": True}, "advance is true; use a number of seconds, or a duration"),
+        ({"advance": "60"}, "advance is '60'; use a number of seconds, or a duration"),
+        ({"advance": [1]}, "advance is [1]; use a number of seconds, or a duration"),
+        ({"set": "2030-01-01T00:00"}, "set is '2030-01-01T00:00'; use a time with its"),
+        (
+            {"set": 5},
+            "set is 5; use a time with its zone, such as 2026-01-31T12:00:00Z",
+        ),
+        ({"set": "5"}, "set is '5'; use a time with its zone, such as 2026-01-31T12"),
+        ({"set": True}, "set is true; use a time with its zone"),
+        (
+            {"set": "1912-06-23T00:00Z"},
+            "set is '1912-06-23T00:00Z'; use a time between",
+        ),
+        ({"advance": "P9999Y"}, "advance is P9999Y; it leads out of the calendar"),
+        ({"advance": 1e300}, "advance is 1e+300; it leads out of the calendar; use a"),
+        ({"advance": 10**400}, "advance is an integer of 401 digits; it leads out"),
+        ({"advance": -1e10}, "advance is -10000000000.0; it leads out of the calendar"),
+        ({"to": 5}, "to is not a field here; remove it"),
     ],
 )
 def test_move_that_leads_nowhere_is_told(
