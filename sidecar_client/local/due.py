@@ -1,6 +1,6 @@
-"""What time alone changes: subscriptions and promotions that begin or end.
+"""What time alone changes: subscriptions, promotions and credits that begin or end.
 
-When that is, and telling of it, live here; what they are worth does not.
+When that is, and telling of it, live here; what is lost by it is `lapses`.
 """
 
 from __future__ import annotations
@@ -8,30 +8,34 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple, cast
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final, cast
 
+from sidecar_client.local.catalog import CatalogIndex
+from sidecar_client.local.crossings import Crossing, tell
 from sidecar_client.local.customers import Customer, Status
+from sidecar_client.local.lapses import (
+    INSTANT,
+    credit_lapses,
+    expiries,
+    renewals,
+    usage_lapses,
+)
 from sidecar_client.local.management.pages import records_of
-from sidecar_client.local.records import customer_key
+from sidecar_client.local.records import Wallet, customer_key
 from sidecar_client.local.world import Announcement, Transaction, World
 
 logger = logging.getLogger("sidecar_client.local")
 
 _LOOK: Final = 1.0
 """Seconds after which it looks at the clock at the latest: it may be anybody's."""
-_INSTANT: Final = timedelta(microseconds=1)
-
-
-class _Change(NamedTuple):
-    """What a customer's part became at a moment."""
-
-    kind: str
-    name: str
-    """Of the fact that says which part it is."""
-    part: str
-    resource_id: str | None
+_AS_BEFORE: Final = (
+    *("credits.consumed", "credits.grant.usage_low", "credits.grant.depleted"),
+    *("credits.balance.usage_low", "credits.balance.depleted"),
+    "entitlement.usage_exceeded",
+)
+"""After these nothing is due at another time."""
 
 
 class Due:
@@ -55,9 +59,10 @@ class Due:
         if announcement.kind == "catalog.loaded":
             self._all_since = self._all_since or announcement.at
             self._news.set()
-        if announcement.customer_id is not None:
+        name = announcement.customer_id
+        if name is not None and announcement.kind not in _AS_BEFORE:
             # The clock may be moved before it is looked at.
-            self._changed.setdefault(announcement.customer_id, announcement.at)
+            self._changed.setdefault(name, announcement.at)
             self._news.set()
 
     def look(self) -> None:
@@ -99,23 +104,42 @@ class Due:
         since, self._all_since = self._all_since, None
         if since is None:
             return
+        index = await self._world.index()
         async for _, entry in records_of(self._world, "customer/"):
-            self._plan(cast("Customer", entry.record), since)
+            customer = cast("Customer", entry.record)
+            self._plan(customer.id, _moments(index, customer, since), since)
+        async for name, entry in records_of(self._world, "wallet/"):
+            _, customer_id, _ = name.split("/", 2)
+            planned = self._next.get(customer_id)
+            moments = [
+                *expiries(cast("Wallet", entry.record)),
+                *filter(None, [planned]),
+            ]
+            self._plan(customer_id, moments, since)
 
     async def _look_at_changed(self) -> None:
         while self._changed:
             name, at = self._changed.popitem()
             customer = await self._world.read(customer_key(name))
             if customer is not None:
-                self._plan(customer, at)
+                await self._plan_one(customer, at)
 
-    def _plan(self, customer: Customer, after: datetime) -> None:
-        at = min((m for m in _moments(customer) if m > after), default=None)
+    async def _plan_one(self, customer: Customer, after: datetime) -> None:
+        index = await self._world.index()
+        moments = [*_moments(index, customer, after)]
+        async for _, entry in records_of(self._world, f"wallet/{customer.id}/"):
+            moments += expiries(cast("Wallet", entry.record))
+        self._plan(customer.id, moments, after)
+
+    def _plan(
+        self, customer_id: str, moments: Iterable[datetime], after: datetime
+    ) -> None:
+        at = min((m for m in moments if m > after), default=None)
         if at is None:
-            self._next.pop(customer.id, None)
-        elif self._next.get(customer.id) != at:
-            self._next[customer.id] = at
-            heapq.heappush(self._heap, (at, customer.id))
+            self._next.pop(customer_id, None)
+        elif self._next.get(customer_id) != at:
+            self._next[customer_id] = at
+            heapq.heappush(self._heap, (at, customer_id))
 
     async def _announce_due(self) -> None:
         while self._heap and self._heap[0][0] <= self._world.clock():
@@ -126,46 +150,59 @@ class Due:
             customer = await self._world.read(customer_key(name))
             if customer is not None:
                 await self._announce(customer, at)
-                self._plan(customer, at)
+                await self._plan_one(customer, at)
 
     async def _announce(self, customer: Customer, at: datetime) -> None:
-        changes = [] if customer.archived else list(_changes(customer, at))
+        crossings = [] if customer.archived else await self._crossings(customer, at)
 
         async def work(transaction: Transaction) -> None:
             marks = [
-                f"due/{customer.id}/{at.isoformat()}/{c.kind}/{c.part}" for c in changes
+                f"due/{customer.id}/{at.isoformat()}/{one.kind}/{one.part}"
+                + (f"/{one.resource_id}" if one.resource_id else "")
+                for one in crossings
             ]
             is_new = await transaction.mark(marks)
-            for change, new in zip(changes, is_new, strict=True):
-                if new:
-                    transaction.announce(
-                        change.kind,
-                        customer_id=customer.id,
-                        resource_id=change.resource_id,
-                        **{change.name: change.part},
-                    )
+            new = [one for one, is_ in zip(crossings, is_new, strict=True) if is_]
+            tell(transaction, customer.id, new)
 
-        if changes:
+        if crossings:
             await self._world.transact(work)
 
+    async def _crossings(self, customer: Customer, at: datetime) -> list[Crossing]:
+        world, index = self._world, await self._world.index()
+        found = [*_changes(customer, at)]
+        found += await credit_lapses(world, index, customer, at)
+        if at in _ends(customer):
+            found += await usage_lapses(world, index, customer, at)
+        return found
 
-def _moments(customer: Customer) -> Iterator[datetime]:
+
+def _moments(
+    index: CatalogIndex, customer: Customer, after: datetime
+) -> Iterator[datetime]:
+    yield from _ends(customer)
+    yield from renewals(index, customer, after)
+
+
+def _ends(customer: Customer) -> Iterator[datetime]:
+    """When subscriptions and promotions begin and end."""
     for sub in customer.subscriptions:
         yield from filter(None, (sub.start, sub.end, sub.trial_end))
     for promotion in customer.promotions:
         yield from filter(None, (promotion.start, promotion.end))
 
 
-def _changes(customer: Customer, at: datetime) -> Iterator[_Change]:
-    before = at - _INSTANT
+def _changes(customer: Customer, at: datetime) -> Iterator[Crossing]:
+    before = at - INSTANT
     for sub in customer.subscriptions:
         kind = _kind(sub.status_at(before), sub.status_at(at))
         if kind is not None:
-            yield _Change(kind, "subscription_id", sub.id or "", sub.resource)
+            name = sub.id or ""
+            yield Crossing(kind, name, sub.resource, {"subscription_id": name})
     for promotion in customer.promotions:
         if promotion.holds(before) and not promotion.holds(at):
-            kind = "promotionalEntitlement.expired"
-            yield _Change(kind, "feature_id", promotion.feature, None)
+            kind, name = "promotionalEntitlement.expired", promotion.feature
+            yield Crossing(kind, name, None, {"feature_id": name})
 
 
 def _kind(before: Status, after: Status) -> str | None:

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from itertools import pairwise
 
 from sidecar_client.local.catalog import EventMeter, Feature
+from sidecar_client.local.crossings import tell, usage_crossings
 from sidecar_client.local.evaluation import (
     Standing,
     Subject,
@@ -106,7 +107,7 @@ class EventIntake:
                         )
                     counters = _counters(stands[place], subject, feature, item.moment)
                     for key, first in counters:
-                        one = _Sum(feature, subject, first)
+                        one = _Sum(feature, subject, stands[place], first)
                         sums.setdefault(key, one).events.append(
                             (item.moment, dimensions)
                         )
@@ -117,7 +118,7 @@ class EventIntake:
     ) -> None:
         await transaction.read_all(list(sums))
         for key, one in sums.items():
-            new = await _new_values(transaction, key, one)
+            are_new = await _new_values(transaction, key, one)
             shares = [
                 share_of(
                     one.meter,
@@ -125,19 +126,24 @@ class EventIntake:
                     visible=visible_at(moment, transaction.now, self._delay),
                     is_new=is_new,
                 )
-                for (moment, dimensions), is_new in zip(one.events, new, strict=True)
+                for (moment, dimensions), is_new in zip(
+                    one.events, are_new, strict=True
+                )
             ]
             before = await transaction.read(key) or Aggregate()
             after = added(before, shares, transaction.now)
             transaction.write(key, after)
-            if one.first and (await transaction.index()).has_credit_rates:
-                # Credits are spent at once, also for what shows later.
-                total = in_units(one.feature, number(one.meter, after))
-                more = total - in_units(one.feature, number(one.meter, before))
-                await spend(
-                    *(transaction, one.subject, {one.feature.id: more}),
-                    events=_using(one, before, shares),
-                )
+            if one.first:
+                # Told at once, and paid in credits, is also what shows later.
+                old = in_units(one.feature, number(one.meter, before))
+                new = in_units(one.feature, number(one.meter, after))
+                crossings = usage_crossings(one.standing, key, old, new)
+                tell(transaction, one.subject.customer_id, crossings)
+                if (await transaction.index()).has_credit_rates:
+                    await spend(
+                        *(transaction, one.subject, {one.feature.id: new - old}),
+                        events=_using(one, before, shares),
+                    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,7 @@ class _Happened:
 class _Sum:
     feature: Feature
     subject: Subject
+    standing: Standing
     first: bool
     """Whether it is told in answers, and paid in credits; or for billing alone."""
     events: list[tuple[datetime, dict[str, Dimension]]] = field(

@@ -12,8 +12,10 @@ from typing import Literal
 from uuid import uuid4
 
 from sidecar_client.local.catalog import Feature
+from sidecar_client.local.crossings import tell, usage_crossings
 from sidecar_client.local.evaluation import (
     Reason,
+    Standing,
     Subject,
     billed_counter_at,
     counter_at,
@@ -91,6 +93,7 @@ _STATUS: dict[Reason, tuple[Code, str]] = {
 class _Measurement:
     request: pb.ReportUsageRequest
     subject: Subject
+    standing: Standing
     feature: Feature
     counter: Key[Usage]
     billed: Key[Usage] | None
@@ -183,6 +186,7 @@ async def _measurement(
     return _Measurement(
         request=request,
         subject=subject,
+        standing=found,
         feature=found.feature,
         counter=counter,
         billed=billed_counter_at(found, subject, moment),
@@ -199,8 +203,10 @@ async def _applied(transaction: Transaction, made: _Measurement) -> float:
     if not 0 <= total <= MOST_NUMBER:
         raise _out_of_range(made, total)
     await _count(transaction, made.counter, usage, total)
-    more = in_units(made.feature, total) - in_units(made.feature, usage.total)
-    await spend(transaction, made.subject, {made.feature.id: more})
+    before, after = in_units(made.feature, usage.total), in_units(made.feature, total)
+    await spend(transaction, made.subject, {made.feature.id: after - before})
+    crossings = usage_crossings(made.standing, made.counter, before, after)
+    tell(transaction, made.subject.customer_id, crossings)
     if made.billed is not None:
         billed = await transaction.read(made.billed) or Usage()
         sum_ = billed.total + total - usage.total

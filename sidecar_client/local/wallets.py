@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sidecar_client.local.catalog import CatalogIndex, CreditRate, Currency, Plan
-from sidecar_client.local.credits import Balance, Recurring, balance, consumed
+from sidecar_client.local.credits import (
+    Balance,
+    Recurring,
+    advanced,
+    balance,
+    consumed,
+)
+from sidecar_client.local.crossings import (
+    Crossing,
+    balance_crossings,
+    grant_crossings,
+    tell,
+)
 from sidecar_client.local.customers import Customer, Subscription
 from sidecar_client.local.entitlements import CreditEntitlement
 from sidecar_client.local.evaluation import Subject
@@ -175,9 +187,9 @@ def consume(
 ) -> Balance:
     """Spend from a wallet, and tell about it; the balance afterwards."""
     now = transaction.now
-    before = balance(wallet, pool.sources, now)
+    before = advanced(wallet, pool.sources, now)
     after = consumed(
-        wallet, amount, pool.sources, now, feature_id=feature_id, events=events
+        before, amount, pool.sources, now, feature_id=feature_id, events=events
     )
     transaction.write(pool.key, after)
     left = balance(after, pool.sources, now)
@@ -189,17 +201,37 @@ def consume(
     }
     if feature_id is not None:
         facts["feature_id"] = feature_id
-    kinds = ["credits.consumed"]
-    if before.remaining > 0 >= left.remaining:
-        kinds.append("credits.balance.depleted")
-    for kind in kinds:
-        transaction.announce(
-            kind,
-            customer_id=pool.customer_id,
-            resource_id=pool.resource_id,
-            **facts,
-        )
+    transaction.announce(
+        "credits.consumed",
+        customer_id=pool.customer_id,
+        resource_id=pool.resource_id,
+        **facts,
+    )
+    tell_spent(transaction, pool, before, after)
     return left
+
+
+def wallet_crossings(
+    before: tuple[Wallet, Balance], after: tuple[Wallet, Balance], pool: Pool
+) -> list[Crossing]:
+    """Which grants, and whether all of a wallet, have become low or depleted."""
+    return [
+        *grant_crossings(pool.resource_id, before[0], after[0]),
+        *balance_crossings(pool.currency_id, pool.resource_id, before[1], after[1]),
+    ]
+
+
+def tell_spent(
+    transaction: Transaction, pool: Pool, before: Wallet, after: Wallet
+) -> None:
+    """Tell what has become low or depleted by a change of a wallet."""
+    now, sources = transaction.now, pool.sources
+    crossings = wallet_crossings(
+        (before, balance(before, sources, now)),
+        (after, balance(after, sources, now)),
+        pool,
+    )
+    tell(transaction, pool.customer_id, crossings)
 
 
 def _source(

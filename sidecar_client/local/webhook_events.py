@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from sidecar_client.local.catalog import Addon, CatalogIndex, Definitions, Plan
 from sidecar_client.local.credit_desk import CreditDesk
 from sidecar_client.local.customers import Customer, Subscription
-from sidecar_client.local.evaluation import Subject, judge, standings
+from sidecar_client.local.evaluation import Subject, judge, standing, standings
 from sidecar_client.local.management.pages import records_of
 from sidecar_client.local.records import DEFINITIONS
 from sidecar_client.local.wallets import lineage
@@ -51,6 +51,11 @@ _OF_ENTITLEMENTS: Final = (
     "promotionalEntitlement.",
 )
 """After these the entitlements of the customer may be others."""
+_OF_CREDITS_ALONE: Final = (
+    *("credits.grant.usage_low", "credits.grant.depleted"),
+    "credits.balance.usage_low",
+)
+"""These say all there is: the entitlements are as they were."""
 
 
 async def messages_of(world: World, told: Announcement) -> AsyncIterator[Message]:
@@ -79,7 +84,7 @@ async def messages_of(world: World, told: Announcement) -> AsyncIterator[Message
     yield Message(type=name, at=told.at, fields=fields)
     if told.kind == "subscription.created" and fields["isTrialSubscription"]:
         yield Message(type="subscription.trial_started", at=told.at, fields=fields)
-    if told.customer_id is not None and told.kind.startswith(_OF_ENTITLEMENTS):
+    if told.customer_id is not None and _may_change_entitlements(told.kind):
         subject = Subject(customer_id=told.customer_id, resource_id=told.resource_id)
         yield await entitlements_updated(world, subject, told.kind, told.at)
 
@@ -168,12 +173,52 @@ async def _fields(
         last = given[-1] if given else None
         return promotion_fields(index, customer, name, last, world.clock())
     if thing == "credits":
-        return {
+        found = {
             **in_camel_case(facts),
             "customerId": told.customer_id,
             "resourceId": told.resource_id,
         }
+        if told.kind.startswith("credits.balance."):
+            currency = index.currencies.get(facts["currency_id"])
+            found["creditCurrency"] = currency and currency_fields(currency)
+            found["customer"] = customer_fields(customer)
+            found["resource"] = resource_fields(told.resource_id)
+        return found
+    if told.kind == "entitlement.usage_exceeded":
+        return await _exceeded(world, index, customer, told)
     return None
+
+
+async def _exceeded(
+    world: World, index: CatalogIndex, customer: Customer, told: Announcement
+) -> Fields | None:
+    """What is granted, with the usage and limit of the time when it was exceeded."""
+    facts: Mapping[str, Any] = told.facts
+    now = world.clock()
+    subject = Subject(customer_id=customer.id, resource_id=told.resource_id)
+    found = standing(index, customer, subject, facts["feature_id"], now)
+    granted = granted_fields(judge(found))
+    if granted is None:
+        return None
+    usage, limit = facts["usage"], facts["limit"]
+    return {
+        **granted,
+        "usageLimit": limit,
+        "currentUsage": usage,
+        "thresholdPercentage": 100,
+        "usageUsedPercentage": round(100 * usage / limit) if limit else None,
+        "customer": customer_fields(customer),
+        "resource": resource_fields(told.resource_id),
+        "activeSubscriptions": [
+            subscription_fields(index, customer, sub, now)
+            for sub in customer.subscriptions
+            if sub.resource in (told.resource_id, None) and sub.holds(now)
+        ],
+    }
+
+
+def _may_change_entitlements(kind: str) -> bool:
+    return kind.startswith(_OF_ENTITLEMENTS) and kind not in _OF_CREDITS_ALONE
 
 
 def _subscription(customer: Customer, name: str) -> Subscription | None:

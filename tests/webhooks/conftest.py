@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from sidecar_client.local.clock import MovableClock
+from sidecar_client.local.due import Due
 from tests.scripted_sidecar import ScriptedSidecar, scripted_sidecar
 from tests.webhooks.samples import SECRET
 from tests.webhooks.sites import SITES, Site, Visits
+from tests.webhooks.telling import Move, Tells
 
 Build = Callable[..., Visits]
 
@@ -41,3 +46,24 @@ def build(request: pytest.FixtureRequest, scripted: ScriptedSidecar) -> Iterator
     yield make
     for site in reversed(built):
         site.close()
+
+
+@pytest.fixture
+async def due(tells: Tells) -> AsyncIterator[Move]:
+    """Moves the clock on, and lets what is due be told."""
+    clock = tells.world.clock
+    assert isinstance(clock, MovableClock)
+    running = Due(tells.world)
+    tells.world.listeners.append(running.note)
+    task = asyncio.ensure_future(running.run())
+
+    async def move(by: timedelta) -> None:
+        clock.advance(by)
+        running.look()
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    await move(timedelta())
+    yield move
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -14,7 +14,14 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from sidecar_client.local.catalog import CatalogIndex
-from sidecar_client.local.credits import Balance, balance, granted, voided
+from sidecar_client.local.credits import (
+    Balance,
+    advanced,
+    balance,
+    granted,
+    voided,
+)
+from sidecar_client.local.crossings import grant_facts
 from sidecar_client.local.customers import CreditGrant, Customer
 from sidecar_client.local.evaluation import Subject
 from sidecar_client.local.management.about import (
@@ -31,7 +38,7 @@ from sidecar_client.local.records import HeldGrant, Wallet, about_key
 from sidecar_client.local.refusal import Refusal, checked_number
 from sidecar_client.local.repeats import is_first
 from sidecar_client.local.shape import misshapen
-from sidecar_client.local.wallets import Pool, chosen, consume, pools
+from sidecar_client.local.wallets import Pool, chosen, consume, pools, tell_spent
 from sidecar_client.local.world import Transaction, World
 
 GrantStatus = Literal["active", "expired", "voided", "scheduled"]
@@ -98,8 +105,10 @@ async def grant_credits(world: World, new: NewGrant) -> Granted:
         _check_resource(customer, new.resource_id)
         grant = _grant(new, grant_id, transaction.now)
         pool = _pool(index, customer, new, transaction.now)
-        before = await transaction.read(pool.key) or Wallet()
+        kept = await transaction.read(pool.key) or Wallet()
+        before = advanced(kept, pool.sources, transaction.now)
         after = granted(before, grant, pool.sources, transaction.now)
+        held = next(item for item in after.grants if item.grant.id == grant_id)
         transaction.write(pool.key, after)
         about = note_new(
             transaction, "grant", grant_id, owner=customer.id, kept=new.kept
@@ -108,11 +117,9 @@ async def grant_credits(world: World, new: NewGrant) -> Granted:
             "credits.granted",
             customer_id=customer.id,
             resource_id=new.resource_id,
-            currency_id=new.currency_id,
-            grant_id=grant_id,
-            amount=new.amount,
+            **grant_facts(held),
         )
-        held = next(item for item in after.grants if item.grant.id == grant_id)
+        tell_spent(transaction, pool, before, after)
         return Granted(
             customer_id=customer.id,
             resource_id=new.resource_id,
@@ -163,9 +170,9 @@ async def void_grant(world: World, grant_id: str) -> Granted:
         item = await wallet_of_grant(world, transaction, grant_id, about)
         if item is None:
             raise missing("grant", grant_id)
-        before = next(h for h in item.wallet.grants if h.grant.id == grant_id)
-        if before.over is not None or before.grant.type == "recurring":
-            state = before.over or "recurring: its plan gives it again"
+        held = next(h for h in item.wallet.grants if h.grant.id == grant_id)
+        if held.over is not None or held.grant.type == "recurring":
+            state = held.over or "recurring: its plan gives it again"
             raise Refusal(
                 "FAILED_PRECONDITION",
                 f"grant {grant_id!r} is {state}; it cannot be voided.",
@@ -176,9 +183,9 @@ async def void_grant(world: World, grant_id: str) -> Granted:
             "credits.grant.voided",
             customer_id=item.pool.customer_id,
             resource_id=item.pool.resource_id,
-            currency_id=item.pool.currency_id,
-            grant_id=grant_id,
+            **grant_facts(held),
         )
+        tell_spent(transaction, item.pool, item.wallet, after)
         held = next(h for h in after.grants if h.grant.id == grant_id)
         about = await note_archived(transaction, "grant", grant_id, archived=True)
         return Granted(
