@@ -133,6 +133,7 @@ async def consume(
         currency_id="tokens",
         amount=amount,
         key=str(uuid4()),
+        said="",
     )
     await consume_credits(world, [wanted])
 
