@@ -1,40 +1,25 @@
 """One or several files as the words of one catalog, and where each is written.
 
-Finding, reading and putting files together live here; what a catalog must say does not.
+Finding, reading and putting files together live here; reading a text does not.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
-import yaml
-
+from sidecar_client.local.catalog_reading import Written, parsed
 from sidecar_client.local.problem import Path as PartPath
 from sidecar_client.local.problem import Problem
 from sidecar_client.local.shown import shown
-from sidecar_client.local.yaml_text import CatalogError, JsonText, YamlText
+from sidecar_client.local.yaml_text import CatalogError
 
 FilePath: TypeAlias = str | os.PathLike[str]
 Seen: TypeAlias = tuple[tuple[str, int, int, int], ...] | None
 ENDINGS: Final = (".yaml", ".yml", ".json")
 """What the files of a folder are called that belong to a catalog."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What one file says, or a mapping."""
-
-    name: str
-    """As errors name it."""
-    data: dict[str, Any]
-    node: yaml.Node | None = None
-    """The tree of its text, which knows lines; None where there is no text."""
-    repeated: tuple[Problem, ...] = ()
-    """Keys that are written twice in one mapping."""
 
 
 def found_files(paths: Iterable[FilePath]) -> list[Path]:
@@ -95,25 +80,6 @@ def read(path: Path) -> Written:
     return parsed(text, str(path))
 
 
-def parsed(text: str, name: str) -> Written:
-    """What a text says: JSON where its name ends with `.json`, else YAML."""
-    written = JsonText(text, name) if name.endswith(".json") else YamlText(text, name)
-    node = written.node
-    # Before `values`, which puts into the tree what merges bring.
-    repeated = tuple(_repeated_keys(node))
-    data = written.values()
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise CatalogError(
-            f"{name}:1: is a {type(data).__name__}; "
-            "write a mapping with features, plans and customers"
-        )
-    return Written(
-        name=name, data=cast("dict[str, Any]", data), node=node, repeated=repeated
-    )
-
-
 class Writings:
     """Files that are one catalog together: each of its lists goes on in the next."""
 
@@ -164,32 +130,3 @@ def _unreadable(path: Path, error: OSError) -> CatalogError:
     return CatalogError(
         f"{path}: cannot be read ({error.strerror}); give the path of a YAML file"
     )
-
-
-def _repeated_keys(node: yaml.Node | None) -> Iterator[Problem]:
-    """Keys written twice in one mapping: YAML would silently take the last."""
-    seen: set[int] = set()
-    waiting: list[tuple[PartPath, yaml.Node]] = [((), node)] if node else []
-    while waiting:
-        path, here = waiting.pop()
-        if id(here) in seen:
-            continue
-        seen.add(id(here))
-        if isinstance(here, yaml.SequenceNode):
-            items = cast("list[yaml.Node]", here.value)
-            waiting += [((*path, at), item) for at, item in enumerate(items)]
-        elif isinstance(here, yaml.MappingNode):
-            keys: set[str] = set()
-            for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", here.value):
-                if not isinstance(key, yaml.ScalarNode):
-                    continue  # No key of a catalog; the shape says so.
-                name = str(key.value)
-                if name in keys:
-                    line = key.start_mark.line + 1
-                    yield Problem(
-                        path=path,
-                        message=f"{shown(name)} is written twice, again on "
-                        f"line {line}; write it once",
-                    )
-                keys.add(name)
-                waiting.append(((*path, name), value))

@@ -11,20 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import cast
 
-import yaml
 from pydantic import ValidationError
 
 from sidecar_client.local.catalog import Catalog
 from sidecar_client.local.catalog_files import (
     FilePath,
     Writings,
-    Written,
     found_files,
-    parsed,
     read,
 )
+from sidecar_client.local.catalog_reading import Written, parsed
 from sidecar_client.local.checks import problems
 from sidecar_client.local.identified import identified
 from sidecar_client.local.problem import Path as PartPath
@@ -135,14 +132,14 @@ def _line(file: Written, problem: Problem) -> str:
 
 
 def _file_and_line(file: Written, path: PartPath) -> str:
-    node = file.node
-    return file.name if node is None else f"{file.name}:{_line_number(node, path)}"
+    lines = file.lines
+    return file.name if lines is None else f"{file.name}:{lines.line(path)}"
 
 
 def _seen_from(file: Written, other: Written, path: PartPath) -> str:
-    if other.node is None:
+    if other.lines is None:
         return _spelled(path)
-    line = _line_number(other.node, path)
+    line = other.lines.line(path)
     return f"on line {line}" if other is file else f"at {other.name}:{line}"
 
 
@@ -153,28 +150,3 @@ def _spelled(path: PartPath) -> str:
             f"[{step}]" if isinstance(step, int) else f".{limited(step, _MOST_STEP)}"
         )
     return text.removeprefix(".")
-
-
-def _line_number(node: yaml.Node, path: PartPath) -> int:
-    """The line where the path leads, or gets closest to."""
-    line = node.start_mark.line
-    for step in path:
-        found = _child(node, step)
-        if found is None:
-            break
-        key, node = found
-        line = key.start_mark.line
-    return int(line) + 1
-
-
-def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-        items = cast("list[yaml.Node]", node.value)
-        return (items[step], items[step]) if step < len(items) else None
-    if isinstance(node, yaml.MappingNode):
-        pairs = cast("list[tuple[yaml.Node, yaml.Node]]", node.value)
-        # The last first: what a merge brought comes before what overrides it.
-        for key, value in reversed(pairs):
-            if key.value == str(step):
-                return key, value
-    return None

@@ -12,7 +12,6 @@ from typing import Any, Protocol, cast
 import yaml
 
 from sidecar_client.errors import ConfigurationError
-from sidecar_client.local.json_text import NotJson, read_json
 from sidecar_client.local.shown import limited, shown, visible
 
 MOST_VALUES = 250_000
@@ -25,7 +24,9 @@ _TAG = "tag:yaml.org,2002:"
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-class _Mark(Protocol):
+class Mark(Protocol):
+    """A place in a text."""
+
     line: int
     column: int
 
@@ -34,16 +35,16 @@ class CatalogError(ConfigurationError):
     """A catalog that cannot be served: every problem, its place and its cure."""
 
 
-class _Unfit(yaml.YAMLError):
+class Unfit(yaml.YAMLError):
     """YAML that is well-formed and still cannot be read; the message and its mark."""
 
-    def __init__(self, problem: str, problem_mark: _Mark | None) -> None:
+    def __init__(self, problem: str, problem_mark: Mark | None) -> None:
         super().__init__(problem)
         self.problem = problem
         self.problem_mark = problem_mark
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """YAML within bounds, each error with its line.
 
     Times stay text: the catalog reads them, and knows their line.
@@ -56,24 +57,25 @@ class _Loader(yaml.SafeLoader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._level = 0
+        self._level = self._count = 0
         self._extents: dict[int, tuple[int, int]] = {}
         """Of each finished node, by identity: its values and its levels."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node:
         """The next node; refused when it is too large, too deep or inside itself."""
         event: yaml.Event = cast("Any", self).peek_event()
+        self._count += 1
+        if self._count > MOST_VALUES:
+            raise too_many(event.start_mark)
         self._level += 1
         if self._level > MOST_LEVELS:
-            raise _too_deep(event.start_mark)
+            raise too_deep(event.start_mark)
         node = cast("yaml.Node", super().compose_node(parent, index))
         self._level -= 1
         if not isinstance(event, yaml.AliasEvent):
             self._extents[id(node)] = self._extent(node)
         elif id(node) not in self._extents:
-            raise _Unfit(
-                "holds itself through an alias; write it out", event.start_mark
-            )
+            raise Unfit("holds itself through an alias; write it out", event.start_mark)
         return node
 
     def _extent(self, node: yaml.Node) -> tuple[int, int]:
@@ -81,13 +83,9 @@ class _Loader(yaml.SafeLoader):
         values = 1 + sum(values for values, _ in extents)
         levels = 1 + max((levels for _, levels in extents), default=0)
         if values > MOST_VALUES:
-            raise _Unfit(
-                f"has more than {MOST_VALUES:,} values, those that aliases repeat "
-                "included; make it smaller",
-                node.start_mark,
-            )
+            raise too_many(node.start_mark)
         if levels > MOST_LEVELS:
-            raise _too_deep(node.start_mark)
+            raise too_deep(node.start_mark)
         return values, levels
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
@@ -97,7 +95,7 @@ class _Loader(yaml.SafeLoader):
         except _UNREADABLE:
             tag = str(node.tag).replace(_TAG, "!!")
             value = shown(node.value) if isinstance(node, yaml.ScalarNode) else "this"
-            raise _Unfit(
+            raise Unfit(
                 f"{value} cannot be read as {shown(tag)[1:-1]}; correct it",
                 node.start_mark,
             ) from None
@@ -110,7 +108,7 @@ class YamlText:
         self._text = text
         self._name = name
         with self._readable_errors():
-            self._loader = _Loader(text)
+            self._loader = Loader(text)
             with _as_yaml_errors(self._loader):
                 self.node: yaml.Node | None = self._loader.get_single_node()
                 """As it was written; `values` puts in what its merges bring."""
@@ -127,53 +125,20 @@ class YamlText:
         try:
             yield
         except yaml.YAMLError as error:
-            raise CatalogError(_broken(error, self._text, self._name)) from None
-
-
-class JsonText:
-    """The same for a text of JSON, whose lines are those of a tree of YAML.
-
-    Its values are JSON's own: YAML would take other words for numbers.
-    """
-
-    def __init__(self, text: str, name: str) -> None:
-        self._text = text
-        self._name = name
-        self.node = self._tree()
-
-    def _tree(self) -> yaml.Node | None:
-        # Between values, where alone JSON allows it, YAML does not like a tab.
-        try:
-            loader = _Loader(self._text.replace("\t", " "))
-            with _as_yaml_errors(loader):
-                return loader.get_single_node()
-        except _Unfit as error:
-            raise CatalogError(_broken(error, self._text, self._name)) from None
-        except yaml.YAMLError:
-            return None  # Signs and long keys that YAML does not take; or no JSON.
-
-    def values(self) -> object:
-        """What the text says."""
-        try:
-            return read_json(self._text)
-        except NotJson as error:
-            if not error.line:
-                told = f"{self._name}: cannot be read ({error}); correct it"
-                raise CatalogError(told) from None
-            where = f"{self._name}:{error.line}:{error.column}"
-            raise CatalogError(f"{where}: is not JSON: {error.problem}") from None
+            raise CatalogError(broken(error, self._text, self._name)) from None
 
 
 @contextmanager
-def _as_yaml_errors(loader: _Loader) -> Generator[None]:
+def _as_yaml_errors(loader: Loader) -> Generator[None]:
     """Escapes and directives that are out of range fail without YAML's own error."""
     try:
         yield
     except RecursionError:
-        raise _too_deep(loader.get_mark()) from None
-    except _UNREADABLE as error:
-        raise _Unfit(
-            f"cannot be read ({error}); correct it", loader.get_mark()
+        raise too_deep(loader.get_mark()) from None
+    except _UNREADABLE:
+        raise Unfit(
+            "cannot be read: an escape or a version here is out of range; correct it",
+            loader.get_mark(),
         ) from None
 
 
@@ -186,11 +151,22 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
     return []
 
 
-def _too_deep(mark: _Mark | None) -> _Unfit:
-    return _Unfit("is nested too deeply; write it flatter", mark)
+def too_many(mark: Mark | None) -> Unfit:
+    """The error of what has more values than a catalog may have."""
+    return Unfit(
+        f"has more than {MOST_VALUES:,} values, those that aliases repeat "
+        "included; make it smaller",
+        mark,
+    )
 
 
-def _broken(error: yaml.YAMLError, text: str, name: str) -> str:
+def too_deep(mark: Mark | None) -> Unfit:
+    """The error of what is nested deeper than a catalog may be."""
+    return Unfit("is nested too deeply; write it flatter", mark)
+
+
+def broken(error: yaml.YAMLError, text: str, name: str) -> str:
+    """An error of YAML as a line of ours."""
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
         return (
@@ -201,6 +177,6 @@ def _broken(error: yaml.YAMLError, text: str, name: str) -> str:
     problem = visible(getattr(error, "problem", None) or str(error))
     problem = limited(problem, _MOST_MESSAGE)
     where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-    if isinstance(error, _Unfit):
+    if isinstance(error, Unfit):
         return f"{where}: {problem}"
     return f"{where}: is not YAML: {problem}"

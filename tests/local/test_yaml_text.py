@@ -77,12 +77,15 @@ def bomb(first: str, rest: str) -> str:
             for tag in ("!!int", "!!float", "!!bool", "!!timestamp")
         ),
         pytest.param(
-            'features: "\\UFFFFFFFF"\n', "1:14", "cannot be read (", id="no character"
+            'features: "\\UFFFFFFFF"\n',
+            "1:14",
+            "cannot be read: an escape",
+            id="no character",
         ),
         pytest.param(
             "%YAML " + "9" * 5000 + ".1\n---\na: 1\n",
             "1:7",
-            "cannot be read (",
+            "cannot be read: an escape",
             id="endless version",
         ),
         pytest.param(
