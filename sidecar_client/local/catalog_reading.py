@@ -43,18 +43,23 @@ class _Read:
 def parsed(text: str, name: str) -> Written:
     """What a text says: JSON where its name ends with `.json`, else YAML."""
     read = _json(text, name) if name.endswith(".json") else _yaml(text, name)
-    data: object = {} if read.value is None else read.value
-    if not isinstance(data, dict):
-        kind = "a list" if isinstance(data, list) else "a single value"
-        raise CatalogError(
-            f"{name}:1: is {kind}; write a mapping with features, plans and customers"
-        )
+    if not isinstance(read.value, dict):
+        raise CatalogError(f"{name}:1: is {_other(read.value)}")
     return Written(
         name=name,
-        data=cast("dict[str, Any]", data),
+        data=cast("dict[str, Any]", read.value),
         lines=read.lines,
         repeated=read.repeated,
     )
+
+
+def _other(value: object) -> str:
+    """What a file is that is no catalog, and the cure."""
+    if value is None:
+        # An editor may have emptied it before it writes: nobody meant to lose it all.
+        return "empty; write features, plans and customers, or {} for none of them"
+    kind = "a list" if isinstance(value, list) else "a single value"
+    return f"{kind}; write a mapping with features, plans and customers"
 
 
 def _yaml(text: str, name: str) -> _Read:

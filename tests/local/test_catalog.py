@@ -71,8 +71,10 @@ def test_nothing_is_the_demo_catalog() -> None:
     ]
 
 
-def test_empty_file_is_an_empty_catalog(tmp_path: Path) -> None:
-    assert load_catalog(written(tmp_path, "# nothing yet\n")) == Catalog()
+def test_empty_catalog_is_written_and_an_empty_file_is_none(tmp_path: Path) -> None:
+    assert load_catalog(written(tmp_path, "{}\n")) == Catalog()
+    with pytest.raises(ConfigurationError, match=r":1: is empty; write features, pl"):
+        load_catalog(written(tmp_path, "# nothing yet\n"))
 
 
 def test_catalog_made_in_python_is_checked_too() -> None:

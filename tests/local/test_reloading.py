@@ -310,6 +310,47 @@ async def test_bad_edit_keeps_the_old_catalog_and_says_why(
         assert sidecar.catalog.plans[0].entitlements["hits"].limit == 8
 
 
+@pytest.mark.parametrize("text", ["", "\n", "# nothing yet\n", "---\n", "~\n"])
+async def test_file_that_was_emptied_keeps_what_it_said(
+    path: Path, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    async with LocalSidecar(path) as sidecar:
+        before = sidecar.catalog
+        reloader = Reloader(sidecar)
+        path.write_text(text)
+        await reloader.look()
+        assert await reloader.look()
+        (message,) = caplog.messages
+        assert message.endswith(
+            f"{path}:1: is empty; write features, plans and customers, or {{}} for "
+            "none of them"
+        )
+        assert sidecar.catalog == before
+        acme = await sidecar.world.read(customer_key("acme"))
+        assert acme is not None
+        assert await total(sidecar.world, "usage", "acme", "seats") == 2
+        path.write_text(FILE.replace("limit: 5", "limit: 6"))
+        assert len(await sidecar.areload()) == 1
+
+
+async def test_file_that_was_cut_short_keeps_what_it_said(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with LocalSidecar(path) as sidecar:
+        before = sidecar.catalog
+        path.write_text(FILE[: FILE.index(", type: boolean")])
+        await Reloader(sidecar).reload()
+        assert "is not YAML" in caplog.messages[0]
+        assert sidecar.catalog == before
+
+
+async def test_catalog_of_nothing_has_to_be_written(path: Path) -> None:
+    async with LocalSidecar(path) as sidecar:
+        path.write_text("{}\n")
+        assert "customer 'acme' is gone" in await sidecar.areload()
+        assert sidecar.catalog == Catalog()
+
+
 async def test_file_that_comes_into_a_folder_is_read(path: Path) -> None:
     async with LocalSidecar(path.parent) as sidecar:
         reloader = Reloader(sidecar)
