@@ -27,8 +27,8 @@ demo: $(READY)  ## run the example application (FRAMEWORK=django, flask or fasta
 # What tests need of the system: a browser for the example project, `ip` to cut a cable,
 # and servers of Redis, PostgreSQL and MariaDB, which the tests start themselves.
 # Debian's packages, installed when that is allowed.
-PROGRAMS := chromium chromedriver ip redis-server mariadbd initdb
-PACKAGES := chromium chromium-driver iproute2 redis-server mariadb-server postgresql
+PROGRAMS := chromium chromedriver ip redis-server openssl mariadbd initdb
+PACKAGES := chromium chromium-driver iproute2 redis-server openssl mariadb-server postgresql
 # Debian keeps PostgreSQL's programs out of PATH.
 FIND := PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')"
 

@@ -24,7 +24,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.socket = folder / "redis.sock"
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,7 +93,7 @@ def redis_server(*options: str) -> Generator[RedisServer]:
             server.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

@@ -170,6 +170,7 @@ def _is_refusal(error: Exception) -> bool:
     """Whether the server answered, and would answer the same again."""
     from redis import exceptions
 
-    return isinstance(
+    is_of_user = isinstance(
         error, (exceptions.AuthenticationError, exceptions.AuthorizationError)
     )
+    return is_of_user or "certificate verify failed" in str(error)
