@@ -35,7 +35,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    value: object = None
+    value: Any = None
     lines: Lines | None = None
     repeated: tuple[Problem, ...] = ()
 
@@ -43,11 +43,12 @@ class _Read:
 def parsed(text: str, name: str) -> Written:
     """What a text says: JSON where its name ends with `.json`, else YAML."""
     read = _json(text, name) if name.endswith(".json") else _yaml(text, name)
-    if not isinstance(read.value, dict):
-        raise CatalogError(f"{name}:1: is {_other(read.value)}")
+    value: object = read.value
+    if not isinstance(value, dict):
+        raise CatalogError(f"{name}:1: is {_other(value)}")
     return Written(
         name=name,
-        data=cast("dict[str, Any]", read.value),
+        data=cast("dict[str, Any]", value),
         lines=read.lines,
         repeated=read.repeated,
     )

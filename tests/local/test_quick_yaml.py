@@ -50,7 +50,8 @@ def places(value: Any, here: Place = ()) -> Iterator[Place]:
     yield here
     parts: list[tuple[Any, Any]] = []
     if isinstance(value, dict):
-        parts = list(cast("dict[Any, Any]", value).items())
+        known: dict[Any, Any] = cast("Any", value)
+        parts = list(known.items())
     elif isinstance(value, list):
         items: list[Any] = cast("Any", value)
         parts = list(enumerate(items))
