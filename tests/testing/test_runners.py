@@ -22,7 +22,9 @@ def run(module: str, *arguments: str) -> tuple[int, str]:
 def test_unittest_runs_with_overrides_on_tests_and_classes() -> None:
     code, printed = run("unittest_cases")
     assert code == 0, printed
-    assert "Ran 7 tests" in printed
+    # Python 3.12.1 does not count those that were skipped.
+    assert re.search(r"Ran [67] tests", printed), printed
+    assert printed.startswith("..s..."), printed
     assert "skipped=1" in printed
 
 
