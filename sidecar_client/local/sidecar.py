@@ -305,6 +305,7 @@ class LocalSidecar:
             watch=self._watch,
             webhooks=self.webhooks,
             is_ready=self._is_ready,
+            has_store=self._has_store,
             about=self._about,
             follow_faults=self.follow_faults,
         )
@@ -316,6 +317,14 @@ class LocalSidecar:
         return (
             server is not None and server.is_listening and not self.faults.refuses_all
         )
+
+    async def _has_store(self) -> bool:
+        try:
+            if not self._offline:
+                await self.world.index()
+        except StoreError:
+            return False
+        return True
 
     def _about(self) -> About:
         return About(

@@ -20,7 +20,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         return JSONResponse({"status": "UP"})
 
     async def ready(_: Request) -> Response:
-        if parts.is_ready():
+        if parts.is_ready() and await parts.has_store():
             return JSONResponse({"status": "UP"})
         return JSONResponse({"status": "DOWN"}, 503)
 

@@ -34,6 +34,8 @@ class Parts:
     webhooks: WebhookSender
     is_ready: Callable[[], bool]
     """Whether calls over gRPC are answered now."""
+    has_store: Callable[[], Awaitable[bool]]
+    """Whether the store answers now; True where it is not asked for anything."""
     about: Callable[[], About]
     follow_faults: Callable[[], Awaitable[None]]
     """Stops or starts listening for gRPC, as the faults say; to be awaited after each

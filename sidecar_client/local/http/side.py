@@ -46,6 +46,7 @@ class HttpSide:
         watch: Watch,
         webhooks: WebhookSender,
         is_ready: Callable[[], bool],
+        has_store: Callable[[], Awaitable[bool]],
         about: Callable[[], About],
         follow_faults: Callable[[], Awaitable[None]],
     ) -> None:
@@ -66,6 +67,7 @@ class HttpSide:
             metrics=watch.metrics,
             webhooks=webhooks,
             is_ready=is_ready,
+            has_store=has_store,
             about=about,
             follow_faults=follow_faults,
         )

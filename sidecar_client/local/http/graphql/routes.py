@@ -29,6 +29,7 @@ from sidecar_client.local.http.graphql.schema import schema
 from sidecar_client.local.http.parts import Parts
 from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.shown import limited, printable
+from sidecar_client.local.stores.base import StoreError
 
 logger = logging.getLogger("sidecar_client.local")
 MOST_TOKENS = 10_000
@@ -115,9 +116,18 @@ def _document(posted: Posted) -> DocumentNode:
 
 def _answer(result: ExecutionResult) -> Response:
     body: dict[str, object] = {"data": result.data}
+    status = 200
     if result.errors:
         body["errors"] = [_told(error) for error in result.errors[:_MOST_ERRORS]]
-    return JSONResponse(body)
+        if any(_is_outage(error.original_error) for error in result.errors):
+            status = 503
+    return JSONResponse(body, status)
+
+
+def _is_outage(cause: Exception | None) -> bool:
+    """Whether the store does not answer, in the words of either."""
+    is_refused = isinstance(cause, Refusal) and cause.code == "UNAVAILABLE"
+    return is_refused or isinstance(cause, StoreError)
 
 
 def _told(error: GraphQLError) -> dict[str, object]:
@@ -125,7 +135,10 @@ def _told(error: GraphQLError) -> dict[str, object]:
     told: dict[str, object] = {**error.formatted}
     cause = error.original_error
     code, message = "GRAPHQL_VALIDATION_FAILED", error.message
-    if isinstance(cause, Refusal):
+    if isinstance(cause, StoreError):
+        logger.warning("GraphQL: %s", cause)
+        code = "UNAVAILABLE"
+    elif isinstance(cause, Refusal):
         code = cause.code
     elif cause is not None and not isinstance(cause, GraphQLError):
         logger.error("GraphQL failed", exc_info=cause)

@@ -5,7 +5,6 @@ The table of endpoints is in the modules of their concepts; OpenAPI is made of i
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
@@ -16,12 +15,9 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from sidecar_client.local.http.parts import Parts
-from sidecar_client.local.http.rest.statuses import error, misshapen, refused
+from sidecar_client.local.http.rest.statuses import misshapen, refused
 from sidecar_client.local.http.rest.wire import Query
 from sidecar_client.local.refusal import Refusal
-from sidecar_client.local.stores.base import StoreError
-
-logger = logging.getLogger("sidecar_client.local")
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 QueryT = TypeVar("QueryT", bound=Query)
@@ -73,9 +69,6 @@ class Endpoint(Generic[BodyT, QueryT]):
             answer = await self.handle(asked)
         except Refusal as refusal:
             return refused(refusal)
-        except StoreError as failure:
-            logger.warning("%s: %s", self.name, failure)
-            return error(503, "UNAVAILABLE", str(failure), is_passing=True)
         text = answer.model_dump_json(by_alias=True)
         return Response(text, self.status, media_type="application/json")
 

@@ -5,6 +5,7 @@ What an endpoint does is told by the module of its concept.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -31,6 +32,9 @@ from sidecar_client.local.http.rest.openapi import document
 from sidecar_client.local.http.rest.statuses import error
 from sidecar_client.local.management.idempotency import Answers, Given
 from sidecar_client.local.shown import limited
+from sidecar_client.local.stores.base import StoreError
+
+logger = logging.getLogger("sidecar_client.local")
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *customers.endpoints.all,
@@ -113,9 +117,13 @@ def _route(
             )
 
         key = request.headers.get(_ONCE)
-        if key is None or endpoint.method != "POST":
-            return await answer()
-        return await _once(answers, key, request, body, answer)
+        try:
+            if key is None or endpoint.method != "POST":
+                return await answer()
+            return await _once(answers, key, request, body, answer)
+        except StoreError as failure:
+            logger.warning("%s: %s", endpoint.name, failure)
+            return error(503, "UNAVAILABLE", str(failure), is_passing=True)
 
     return Route(f"{_PREFIX}{path}", respond, methods=_ALL)
 
@@ -156,7 +164,7 @@ async def _once(
         )
     repeated = {"Idempotent-Replayed": "true"} if found.is_repeated else {}
     if found.status >= 400:
-        repeated["x-should-retry"] = "false"
+        repeated["x-should-retry"] = "true" if found.status == 503 else "false"
     return Response(found.body, found.status, repeated, media_type="application/json")
 
 

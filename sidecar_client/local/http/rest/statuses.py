@@ -24,6 +24,7 @@ STATUSES: dict[Code, int] = {
     "NOT_FOUND": 404,
     "ALREADY_EXISTS": 409,
     "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
 }
 """The status that each code of a refusal is answered with."""
 _MOST_MESSAGE = 2000
@@ -34,7 +35,9 @@ _DEEP = "recursion limit exceeded"
 
 def refused(refusal: Refusal) -> JSONResponse:
     """A refusal as an answer."""
-    return error(STATUSES[refusal.code], refusal.code, refusal.message)
+    is_passing = refusal.code == "UNAVAILABLE"
+    status = STATUSES[refusal.code]
+    return error(status, refusal.code, refusal.message, is_passing=is_passing)
 
 
 def error(
