@@ -313,24 +313,56 @@ def test_usage_and_events_are_reported(api: Api) -> None:
     assert event.timestamp.seconds == int(NOW.timestamp()) - 3600
 
 
+def asked(count: int, first: int = 0) -> str:
+    """So many fields of `Query`."""
+    return " ".join(
+        f'a{n}: getSubscription(input: {{subscriptionId: "s"}}) {{ id }}'
+        for n in range(first, first + count)
+    )
+
+
+CHAIN = "query { ...F0 } " + " ".join(
+    f"fragment F{n} on Query {{ ...F{n + 1} }}" for n in range(1200)
+)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"query {{ ...F }} fragment F on Query {{ {asked(51)} }}",
+        f"query {{ ... {{ {asked(51)} }} }}",
+        f"query {{ ... on Query {{ ... {{ {asked(30)} }} }} {asked(21, 30)} }}",
+        f"query {{ ...F {asked(17, 34)} }} fragment F on Query {{ ...G {asked(17)} }}"
+        f"fragment G on Query {{ {asked(17, 17)} }}",
+        f"query {{ ...F ...F }} fragment F on Query {{ ...F {asked(51)} }}",
+    ],
+)
+def test_fields_are_counted_where_they_are_spread(api: Api, query: str) -> None:
+    answer = api.post(query)
+    assert answer.status_code == 400
+    assert "asks for 51 fields; ask for at most 50" in answer.text
+
+
+def test_fragment_that_is_spread_twice_is_carried_out_once(api: Api) -> None:
+    fragment = f"fragment F on Query {{ {asked(50)} }}"
+    answer = api.post(f"query {{ ...F ...F }} {fragment}")
+    assert answer.status_code == 200
+    assert len(answer.json()["data"]) == 50
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
         ("query {", "Syntax Error"),
+        (CHAIN + f" fragment F1200 on Query {{ {asked(1)} }}", "nested too deeply"),
+        ("query { ...F } fragment F on Query { ...F }", "Cannot spread fragment 'F'"),
+        ("query { ...F }", "Unknown fragment 'F'"),
         ("query { nothing }", "Cannot query field 'nothing' on type 'Query'"),
         ("fragment F on Customer { id }", "never used"),
         ("query " + "{ a " * 6000, "nested too deeply"),
         ("query { " + "a " * 10_000 + "}", "10000 tokens"),
         ("subscription { a }", "subscription"),
-        (
-            "query { "
-            + " ".join(
-                f'a{n}: getSubscription(input: {{subscriptionId: "s"}}) {{ id }}'
-                for n in range(51)
-            )
-            + " }",
-            "asks for 51 fields; ask for at most 50",
-        ),
+        (f"query {{ {asked(51)} }}", "asks for 51 fields; ask for at most 50"),
     ],
 )
 def test_document_that_cannot_be_carried_out_is_told(

@@ -17,13 +17,14 @@ from graphql import (
     parse,
     validate,
 )
-from graphql.language import DocumentNode
+from graphql.language import DocumentNode, OperationDefinitionNode
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sidecar_client.local.http.answers import model_of
+from sidecar_client.local.http.graphql.asked import fields_asked
 from sidecar_client.local.http.graphql.operations import Operations
 from sidecar_client.local.http.graphql.schema import schema
 from sidecar_client.local.http.parts import Parts
@@ -34,8 +35,11 @@ from sidecar_client.local.stores.base import StoreError
 logger = logging.getLogger("sidecar_client.local")
 MOST_TOKENS = 10_000
 MOST_FIELDS = 50
-"""How many fields of `Query` or `Mutation` one document may ask for."""
+"""How many fields of `Query` or `Mutation` one operation may ask for, fragments
+included."""
 _MOST_ERRORS = 20
+_ABORTED = "Validation aborted."
+"""What newer versions of the library say of a recursion that is too deep."""
 _MOST_MESSAGE = 1000
 
 
@@ -87,10 +91,12 @@ def _document(posted: Posted) -> DocumentNode:
     except GraphQLError as error:
         raise _Unfit([error]) from None
     except RecursionError:
-        raise _Unfit([GraphQLError("The document is nested too deeply.")]) from None
-    if errors := validate(schema(), document, max_errors=_MOST_ERRORS):
-        raise _Unfit(errors)
+        raise _too_deep() from None
     operation = get_operation_ast(document, posted.operationName)
+    if operation is not None:
+        # Before it is validated, which takes long for very many fields.
+        _check_fields(document, operation)
+    _validate(document)
     if operation is None:
         raise _Unfit(
             [
@@ -102,16 +108,30 @@ def _document(posted: Posted) -> DocumentNode:
         )
     if operation.operation is OperationType.SUBSCRIPTION:
         raise _Unfit([GraphQLError("Subscriptions are not served here.")])
-    if len(operation.selection_set.selections) > MOST_FIELDS:
-        raise _Unfit(
-            [
-                GraphQLError(
-                    f"The operation asks for {len(operation.selection_set.selections)} "
-                    f"fields; ask for at most {MOST_FIELDS} at a time."
-                )
-            ]
-        )
     return document
+
+
+def _check_fields(document: DocumentNode, operation: OperationDefinitionNode) -> None:
+    asked = fields_asked(document, operation)
+    if asked > MOST_FIELDS:
+        told = f"The operation asks for {asked} fields"
+        cure = f"ask for at most {MOST_FIELDS} at a time"
+        raise _Unfit([GraphQLError(f"{told}; {cure}.")])
+
+
+def _validate(document: DocumentNode) -> None:
+    try:
+        errors = validate(schema(), document, max_errors=_MOST_ERRORS)
+    except RecursionError:
+        raise _too_deep() from None
+    if any(error.message == _ABORTED for error in errors):
+        raise _too_deep()
+    if errors:
+        raise _Unfit(errors)
+
+
+def _too_deep() -> _Unfit:
+    return _Unfit([GraphQLError("The document is nested too deeply; flatten it.")])
 
 
 def _answer(result: ExecutionResult) -> Response:
