@@ -25,6 +25,7 @@ from sidecar_client.local.values import (
     FeatureId,
     FeatureType,
     Metadata,
+    Moment,
     Name,
     Part,
     PlanId,
@@ -114,6 +115,7 @@ class Product(Part):
     description: Text = ""
     multiple_subscriptions: bool = False
     """Whether a customer subscribes once for each of its resources."""
+    status: Literal["published", "archived"] = "published"
     metadata: Metadata = Field(default_factory=dict[str, str])
 
 
@@ -190,6 +192,9 @@ class Currency(Part):
     description: Text | None = None
     unit_singular: Text | None = None
     unit_plural: Text | None = None
+    status: Literal["active", "archived"] = "active"
+    archived_at: Moment | None = None
+    """When it was archived."""
     metadata: Metadata = Field(default_factory=dict[str, str])
 
 

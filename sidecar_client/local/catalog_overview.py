@@ -159,7 +159,9 @@ def _customer(customer: Customer) -> Sequence[str]:
     ]
     more = ["archived"] if customer.archived else []
     more += [f"promotion of {item.feature}" for item in customer.promotions]
-    more += [f"{number(item.amount)} {item.currency}" for item in customer.credits]
+    for item in customer.credits:
+        owed = "owes " if item.type == "overdraft" else ""
+        more.append(f"{owed}{number(item.amount)} {item.currency}")
     return (customer.id, ", ".join(plans) or "no subscription", ", ".join(more))
 
 

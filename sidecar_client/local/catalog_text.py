@@ -18,7 +18,7 @@ _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _ENTITLEMENTS: Final = frozenset({"entitlements"})
 _TIMES: Final = frozenset(
     {
-        *("start", "end", "trial_end", "canceled_at"),
+        *("start", "end", "trial_end", "canceled_at", "archived_at"),
         *("effective", "expires", "at", "reset_anchor"),
     }
 )

@@ -194,7 +194,8 @@ def _of_promotion(said: Mapping[str, Any]) -> str:
 
 
 def _of_grant(said: Mapping[str, Any]) -> str:
-    return f"{number(said['amount'])} of {said['currency']!r}"
+    owed = " owed" if said.get("type") == "overdraft" else ""
+    return f"{number(said['amount'])} of {said['currency']!r}{owed}"
 
 
 def _of_usage(said: Mapping[str, Any]) -> str:

@@ -26,6 +26,13 @@ def problems(catalog: Catalog) -> Iterator[Problem]:
     addons = ((item.id, item.version) for item in catalog.addons)
     yield from _duplicate_versions("addons", addons)
     yield from _duplicates("customers", (item.id for item in catalog.customers))
+    for at, currency in enumerate(catalog.currencies):
+        if currency.archived_at is not None and currency.status != "archived":
+            yield Problem(
+                path=("currencies", at, "archived_at"),
+                message="a currency that is not archived has no time at which it was; "
+                "remove it, or use `status: archived`",
+            )
     for at, feature in enumerate(catalog.features):
         yield from feature_problems(feature, ("features", at))
     for at, plan in enumerate(catalog.plans):

@@ -113,6 +113,19 @@ def granted(
     )
 
 
+def owing(
+    wallet: Wallet, more: float, sources: Sequence[Recurring], now: datetime
+) -> Wallet:
+    """The wallet that owes more than before, or less for a negative amount.
+
+    What is left of its grants settles it.
+    """
+    book = _Book(advanced(wallet, sources, now), now)
+    book.debt = max(0.0, book.debt + more)
+    _settle(book, now)
+    return book.closed()
+
+
 def voided(wallet: Wallet, grant_id: str, now: datetime) -> Wallet:
     """The wallet with a grant that cannot be spent any more."""
     book = _Book(wallet, now)
@@ -219,6 +232,11 @@ def _begin(book: _Book, moment: datetime) -> None:
     for held in starting:
         book.put(held.model_copy(update={"begun": True}))
         book.note(moment, "granted", held.grant.amount, _id(held))
+    _settle(book, moment)
+
+
+def _settle(book: _Book, moment: datetime) -> None:
+    """What is left of the grants that are in effect settles what is owed."""
     for held in sorted(book.active(moment), key=_burn_order):
         part = min(book.debt, held.grant.amount - held.consumed)
         if part > 0:

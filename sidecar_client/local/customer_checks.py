@@ -27,6 +27,12 @@ def customer_problems(
     customer: Customer, index: CatalogIndex, path: Path
 ) -> Iterator[Problem]:
     """Everything of a customer that does not fit."""
+    if customer.archived_at is not None and not customer.archived:
+        yield Problem(
+            path=(*path, "archived_at"),
+            message="a customer that is not archived has no time at which it was; "
+            "remove it, or use `archived: true`",
+        )
     known: set[str] = set()
     for at, name in enumerate(customer.resources):
         if name in known:
@@ -116,6 +122,15 @@ def _promotion(
         yield Problem(
             path=(*path, "end"), message="the promotion ends before it starts"
         )
+    if promotion.period is not None and (promotion.end is None) != (
+        promotion.period == "lifetime"
+    ):
+        yield Problem(
+            path=(*path, "period"),
+            message=f"a period is only told, and `end` says when a promotion is over; "
+            f"for {promotion.period} "
+            + ("remove `end`" if promotion.end else "say the `end`"),
+        )
 
 
 def _grant(
@@ -130,11 +145,17 @@ def _grant(
             message=f"{grant.spent:g} credits of {grant.amount:g} are spent; "
             "use at most the amount",
         )
-    if grant.type == "overdraft" or (grant.type == "recurring" and not grant.spent):
+    if grant.type == "recurring" and not grant.spent:
         yield Problem(
             path=(*path, "type"),
-            message=f"{grant.type} grants are made by the sidecar itself; "
+            message="recurring grants are made by the sidecar itself; "
             "use `type: paid` or `type: promotional`",
+        )
+    if grant.type == "overdraft" and (grant.spent or grant.expires):
+        yield Problem(
+            path=(*path, "spent" if grant.spent else "expires"),
+            message="an overdraft is what is owed: nothing of it is spent, and it does "
+            "not expire; say how much it is as `amount`, and remove this",
         )
     if grant.expires is not None and grant.expires <= grant.effective:
         yield Problem(

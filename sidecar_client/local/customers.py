@@ -29,9 +29,25 @@ from sidecar_client.local.values import (
 Status = Literal[
     "active", "in_trial", "payment_pending", "expired", "canceled", "not_started"
 ]
+CancelReason = Literal[
+    "upgrade_or_downgrade",
+    "immediate",
+    "scheduled_cancellation",
+    "trial_ended",
+    "trial_converted",
+    "expired",
+    "pending_payment_expired",
+    "canceled_by_billing",
+    "detached_from_billing",
+    "customer_archived",
+    "auto_cancellation_rule",
+]
 RUNNING: tuple[Status, ...] = ("active", "in_trial")
 """The states in which a subscription grants anything."""
 GrantType = Literal["paid", "promotional", "recurring", "overdraft"]
+PromotionPeriod = Literal[
+    "one_week", "one_month", "six_months", "one_year", "lifetime", "custom"
+]
 DEFAULT_START = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -76,6 +92,10 @@ class Subscription(Part):
     budget: Budget | None = None
     billing_period: Literal["monthly", "annually"] = "monthly"
     canceled_at: Moment | None = None
+    cancel_reason: CancelReason | None = None
+    """Why it was canceled; it is only told."""
+    paying_customer: CustomerId | None = None
+    """Who pays for it, where that is another customer; it is only told."""
     metadata: Metadata = Field(default_factory=dict[str, str])
 
     def status_at(self, now: datetime) -> Status:
@@ -106,6 +126,10 @@ class Promotion(Part):
     start: Moment = DEFAULT_START
     end: Moment | None = None
     """The first moment at which it no longer holds; None for a lifetime."""
+    period: PromotionPeriod | None = None
+    """For how long it was given; it is only told, and `end` says when it is over."""
+    visible: bool = True
+    """Whether people are to see it; it is only told."""
     status: Literal["active", "paused"] = "active"
 
     def holds(self, now: datetime) -> bool:
@@ -124,7 +148,10 @@ class CreditGrant(Part):
     spent: Annotated[float, Field(ge=0)] = 0
     """What is spent of it already."""
     type: GrantType = "paid"
-    """Recurring ones come by themselves; a catalog only tells what is spent of them."""
+    """Recurring ones come by themselves; a catalog only tells what is spent of them.
+
+    The amount of an overdraft is what is owed, until later grants settle it.
+    """
     name: Text = ""
     priority: int = 0
     """Lower ones are spent first."""
@@ -153,6 +180,8 @@ class Customer(Part):
     name: Text | None = None
     email: Text | None = None
     archived: bool = False
+    archived_at: Moment | None = None
+    """When it was archived."""
     resources: Annotated[tuple[ResourceId, ...], Field(strict=False)] = ()
     subscriptions: Annotated[tuple[Subscription, ...], Field(strict=False)] = ()
     promotions: Annotated[tuple[Promotion, ...], Field(strict=False)] = ()

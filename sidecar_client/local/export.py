@@ -6,24 +6,34 @@ Reading it back from the store lives here; how a catalog is written, in `catalog
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import cast
 
+from sidecar_client.local.budgets import billing_period
 from sidecar_client.local.catalog import Catalog, CatalogIndex, Definitions
 from sidecar_client.local.catalog_text import as_yaml
+from sidecar_client.local.counters import record_key
+from sidecar_client.local.credits import advanced
 from sidecar_client.local.customers import CreditGrant, Customer, StartingUsage
-from sidecar_client.local.evaluation import Subject, standing
+from sidecar_client.local.evaluation import (
+    Standing,
+    Subject,
+    billed_counter_at,
+    standing,
+)
 from sidecar_client.local.management.pages import records_of
 from sidecar_client.local.meters import usage_of
-from sidecar_client.local.records import DEFINITIONS, Aggregate, Usage, Wallet
+from sidecar_client.local.periods import Window
+from sidecar_client.local.records import DEFINITIONS, Wallet
+from sidecar_client.local.wallets import recurring_sources
 from sidecar_client.local.world import World
 
 
 async def exported(world: World) -> Catalog:
     """Everything as it is now: definitions, customers, what they used in this period.
 
-    Usage of earlier periods, raw events and what was overdrawn are left out.
+    What is left out is told in docs/catalog.md.
     """
     definitions = await world.read(DEFINITIONS) or Definitions()
     return Catalog(
@@ -49,7 +59,7 @@ async def _customers(world: World) -> AsyncIterator[Customer]:
         yield customer.model_copy(
             update={
                 "usage": tuple([used async for used in _usage(world, index, customer)]),
-                "credits": await _credits(world, customer),
+                "credits": await _credits(world, index, customer),
             }
         )
         # A store in memory never waits, and others want to be served meanwhile.
@@ -60,43 +70,80 @@ async def _usage(
     world: World, index: CatalogIndex, customer: Customer
 ) -> AsyncIterator[StartingUsage]:
     now = world.clock()
-    for kind in ("usage", "aggregate"):
-        async for name, entry in records_of(world, f"{kind}/{customer.id}/"):
+    for resource, feature in await _used(world, customer):
+        subject = Subject(customer_id=customer.id, resource_id=resource)
+        found = standing(index, customer, subject, feature, now)
+        if found.grant is None or found.grant.resource_id != resource:
+            continue  # It is no longer granted, or not to this resource.
+        for value, at in await _amounts(world, found, subject):
+            yield StartingUsage(feature=feature, resource=resource, value=value, at=at)
+
+
+async def _used(world: World, customer: Customer) -> Iterable[tuple[str | None, str]]:
+    """Of which features usage was counted, in whatever period, and by which place."""
+    found: dict[tuple[str | None, str], None] = {}
+    for kind in ("usage", "aggregate", "billed", "billed_aggregate"):
+        async for name, _ in records_of(world, f"{kind}/{customer.id}/"):
             _, _, resource, feature, _ = name.split("/")
-            subject = Subject(customer_id=customer.id, resource_id=resource or None)
-            found = standing(index, customer, subject, feature, now)
-            counter = found.counter.name if found.counter else None
-            if counter != name or found.feature is None:
-                continue  # Of an earlier period, or of what is no longer granted.
-            record = cast("Usage | Aggregate", entry.record)
-            if value := usage_of(found.feature, record, now):
-                yield StartingUsage(
-                    feature=feature,
-                    resource=resource or None,
-                    value=value,
-                    at=now if found.window else None,
-                )
+            found[resource or None, feature] = None
+    return found
 
 
-async def _credits(world: World, customer: Customer) -> tuple[CreditGrant, ...]:
+async def _amounts(
+    world: World, found: Standing, subject: Subject
+) -> list[tuple[float, datetime | None]]:
+    """How much was used when, so that what resets and what is billed come to it."""
+    feature, grant, counter = found.feature, found.grant, found.counter
+    if feature is None or grant is None or counter is None:
+        return []
+    now = world.clock()
+    billed = billed_counter_at(found, subject, now)
+    keys = [counter] if billed is None else [counter, record_key(feature, billed)]
+    used = [usage_of(feature, record, now) for record in await world.read_all(keys)]
+    if billed is None or grant.subscription is None:
+        return [(used[0], now if found.window else None)] if used[0] else []
+    period = billing_period(grant.subscription, now)
+    return list(_apart(used[0], used[1], found.window, period, now))
+
+
+def _apart(
+    used: float, billed: float, window: Window | None, period: Window, now: datetime
+) -> Iterator[tuple[float, datetime]]:
+    """Usage of both periods, of the reset period alone, of the billing period alone."""
+    before = window.start if window else period.start - timedelta(microseconds=1)
+    both = min(used, billed) if before < period.start else used
+    parts = ((both, now), (used - both, before), (billed - both, period.start))
+    for amount, at in parts:
+        if amount > 0 and (at != period.start or period.start < before):
+            yield amount, at
+
+
+async def _credits(
+    world: World, index: CatalogIndex, customer: Customer
+) -> tuple[CreditGrant, ...]:
     kept: list[CreditGrant] = []
+    now = world.clock()
     async for name, entry in records_of(world, f"wallet/{customer.id}/"):
-        _, _, resource, _ = name.split("/")
-        wallet = cast("Wallet", entry.record)
-        kept.extend(_held(wallet, resource or None, world.clock()))
+        _, _, place, currency = name.split("/")
+        resource = place or None
+        if currency in index.currencies and resource in (None, *customer.resources):
+            sources = tuple(recurring_sources(index, customer, resource, currency, now))
+            wallet = advanced(cast("Wallet", entry.record), sources, now)
+            kept.extend(_held(wallet, resource, currency))
     return tuple(kept)
 
 
-def _held(wallet: Wallet, resource: str | None, now: datetime) -> Iterator[CreditGrant]:
-    """Every grant that is not over, and what is spent of it.
+def _held(wallet: Wallet, resource: str | None, currency: str) -> Iterator[CreditGrant]:
+    """Every grant that is not over, what is spent of it, and what is owed.
 
     Those that come by themselves do so where this is served, so that only what is
     spent of them has to be told.
     """
     for held in wallet.grants:
-        expires = held.grant.expires
-        if held.over is not None or (expires is not None and expires <= now):
-            continue
-        if held.source is None or held.consumed:
+        if held.over is None and (held.source is None or held.consumed):
             told = {"spent": held.consumed, "resource": resource}
             yield held.grant.model_copy(update=told)
+    if wallet.debt:
+        yield CreditGrant(
+            currency=currency, amount=wallet.debt, type="overdraft", resource=resource
+        )

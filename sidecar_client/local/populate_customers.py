@@ -5,7 +5,7 @@ When this is done, and for whom, is said in `populate`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from sidecar_client.local.catalog import Catalog, CatalogIndex, Feature
 from sidecar_client.local.catalog_diff import Change, changed
-from sidecar_client.local.credits import granted, voided
+from sidecar_client.local.credits import granted, owing, voided
 from sidecar_client.local.customers import CreditGrant, Customer, StartingUsage
 from sidecar_client.local.evaluation import (
     Subject,
@@ -32,6 +32,7 @@ from sidecar_client.local.records import (
     customer_key,
     wallet_key,
 )
+from sidecar_client.local.values import EARLIEST
 from sidecar_client.local.wallets import recurring_sources
 from sidecar_client.local.world import Transaction, World
 
@@ -85,7 +86,10 @@ async def change_customer(
         return
     transaction.write(key, customer)
     index = await transaction.index()
+    debtors = await _debtors(transaction, customer, change)
     await _change_credits(transaction, index, customer, change)
+    # After all grants: what is left of them settles it.
+    await _change_debts(transaction, index, customer, change, debtors)
     await _change_usage(transaction, index, customer, change)
 
 
@@ -107,8 +111,8 @@ async def _change_credits(
     change: CustomerChange,
 ) -> None:
     """New grants are granted, and those that are gone are void; what is spent stays."""
-    before = {item.id: item for item in change.before.credits} if change.before else {}
-    after = {item.id: item for item in change.after.credits} if change.after else {}
+    before = {item.id: item for item in _credits(change.before, owed=False)}
+    after = {item.id: item for item in _credits(change.after, owed=False)}
     for name in dict.fromkeys([*before, *after]):
         old, new = before.get(name), after.get(name)
         if old == new:
@@ -120,6 +124,50 @@ async def _change_credits(
             await _void(transaction, customer, old)
         if new:
             await _grant(transaction, index, customer, new)
+
+
+async def _change_debts(
+    transaction: Transaction,
+    index: CatalogIndex,
+    customer: Customer,
+    change: CustomerChange,
+    there: Container[Key[Wallet]],
+) -> None:
+    """What the catalog says is owed more, or less, than it said before, is.
+
+    What a new customer owes gives way to a wallet that was `there` before.
+    """
+    debts: dict[tuple[str | None, str], float] = {}
+    for sign, said in ((-1, change.before), (1, change.after)):
+        for item in _credits(said, owed=True):
+            place = item.resource, item.currency
+            debts[place] = debts.get(place, 0.0) + sign * item.amount
+    now = transaction.now
+    for (resource, currency), more in debts.items():
+        key = wallet_key(customer.id, resource, currency)
+        if not more or (change.before is None and key in there):
+            continue
+        wallet = await transaction.read(key) or Wallet()
+        sources = tuple(recurring_sources(index, customer, resource, currency, now))
+        transaction.write(key, owing(wallet, more, sources, now))
+
+
+async def _debtors(
+    transaction: Transaction, customer: Customer, change: CustomerChange
+) -> set[Key[Wallet]]:
+    """The wallets that are there already of those that are said to owe."""
+    keys = [_place(customer, item) for item in _credits(change.after, owed=True)]
+    wallets = await transaction.read_all(keys)
+    return {
+        key for key, wallet in zip(keys, wallets, strict=True) if wallet is not None
+    }
+
+
+def _credits(said: Customer | None, *, owed: bool) -> Iterator[CreditGrant]:
+    """What is owed of the credits that a catalog tells, or else all others."""
+    for item in said.credits if said else ():
+        if (item.type == "overdraft") == owed:
+            yield item
 
 
 def _place(customer: Customer, grant: CreditGrant) -> Key[Wallet]:
@@ -177,24 +225,28 @@ async def _change_usage(
 
     What a new customer starts with gives way to what was counted already.
     """
+    now = transaction.now
     said = change.after.usage if change.after else ()
     known = change.before.usage if change.before else ()
     edited = [item for item in said if item not in known]
     counters = {
         counter.name
         for item in edited
-        for _, counter in _counters(index, customer, item, transaction.now)
+        for _, counter in _counters(index, customer, item, now)
     }
     totals: dict[Key[Usage], float] = {}
+    times: dict[Key[Usage], datetime] = {}
     features: dict[Key[Usage], Feature] = {}
     for item in said:
-        for feature, counter in _counters(index, customer, item, transaction.now):
+        for feature, counter in _counters(index, customer, item, now):
             if counter.name in counters:
                 totals[counter] = totals.get(counter, 0.0) + item.value
+                times[counter] = max(item.at or now, times.get(counter, EARLIEST))
                 features[counter] = feature
     for counter, total in totals.items():
         await _set_usage(
-            *(transaction, features[counter], counter, total),
+            *(transaction, features[counter], counter),
+            Usage(total=total, updated=min(times[counter], now)),
             is_new=change.before is None,
         )
 
@@ -203,18 +255,18 @@ async def _set_usage(
     transaction: Transaction,
     feature: Feature,
     counter: Key[Usage],
-    total: float,
+    used: Usage,
     *,
     is_new: bool,
 ) -> None:
-    now = transaction.now
     if feature.events is None:
         if not is_new or await transaction.read(counter) is None:
-            transaction.write(counter, Usage(total=total, updated=now))
+            transaction.write(counter, used)
         return
     key = aggregate_key(counter)
     if not is_new or await transaction.read(key) is None:
-        transaction.write(key, starting(feature.events, total, now))
+        at = used.updated or transaction.now
+        transaction.write(key, starting(feature.events, used.total, at))
 
 
 def _counters(

@@ -87,6 +87,7 @@ class About(_Kept):
     created: datetime
     updated: datetime
     archived: datetime | None = None
+    """When it was archived or voided, of things that do not say it themselves."""
     owner: str | None = None
     """The customer whose subscription, promotion or grant it is."""
     kept: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])

@@ -212,6 +212,7 @@ def definitions_data(draw: Draw) -> Data:
                     "metadata": metadata(),
                 },
             )
+            | _archived_currencies(name)
         )
         for name in currencies
     ]
@@ -224,6 +225,7 @@ def definitions_data(draw: Draw) -> Data:
                     "name": texts(),
                     "description": texts(),
                     "multiple_subscriptions": st.booleans(),
+                    "status": st.sampled_from(["published", "archived"]),
                     "metadata": metadata(),
                 },
             )
@@ -234,6 +236,13 @@ def definitions_data(draw: Draw) -> Data:
     found["addons"] = draw(_addons(known))
     found["plans"] = draw(_plans(known, [item["id"] for item in found["addons"]]))
     return found
+
+
+def _archived_currencies(name: str) -> st.SearchStrategy[Data]:
+    return st.fixed_dictionaries(
+        {"id": st.just(name), "status": st.just("archived")},
+        optional={"archived_at": moments()},
+    )
 
 
 @st.composite
@@ -358,6 +367,8 @@ def customer_data(draw: Draw, customer_id: str, catalog: Catalog) -> Data:
     found |= draw(
         some(name=texts(), email=texts(), archived=st.booleans(), metadata=metadata())
     )
+    if found.get("archived"):
+        found |= draw(some(archived_at=moments()))
     count = draw(st.integers(0, 2)) if index.plans else 0
     found["subscriptions"] = [
         draw(_subscriptions(index, resources)) for _ in range(count)
@@ -384,6 +395,8 @@ def _subscriptions(draw: Draw, index: CatalogIndex, resources: Sequence[str]) ->
             resource=st.sampled_from([None, *resources]),
             start=moments(),
             canceled_at=moments(),
+            cancel_reason=st.sampled_from(["immediate", "trial_ended"]),
+            paying_customer=ids(more="@"),
             billing_period=st.sampled_from(["monthly", "annually"]),
             budget=st.fixed_dictionaries(
                 {"limit": numbers()}, optional={"soft_limit": st.booleans()}
@@ -420,9 +433,12 @@ def _subscriptions(draw: Draw, index: CatalogIndex, resources: Sequence[str]) ->
 @st.composite
 def _promotions(draw: Draw, feature: Feature) -> Data:
     start = draw(moments())
-    more = some(end=later(start), status=st.sampled_from(["active", "paused"]))
+    states = st.sampled_from(["active", "paused"])
+    found = draw(some(end=later(start), status=states, visible=st.booleans()))
+    periods = ["one_week", "custom"] if "end" in found else ["lifetime"]
+    found |= draw(some(period=st.sampled_from(periods)))
     granted = draw(entitlements_to(feature, revoked=False))
-    return {"feature": feature.id, "entitlement": granted, "start": start, **draw(more)}
+    return {"feature": feature.id, "entitlement": granted, "start": start, **found}
 
 
 @st.composite
@@ -431,8 +447,12 @@ def _grants(draw: Draw, currencies: Sequence[str], resources: Sequence[str]) -> 
     found: Data = {
         "currency": draw(st.sampled_from(currencies)),
         "amount": draw(numbers(least=1e-3)),
-        "effective": effective,
     }
+    if draw(st.booleans()) and draw(st.booleans()):
+        places = some(resource=st.sampled_from([None, *resources]))
+        found |= {"type": "overdraft", **draw(places)}
+        return found
+    found["effective"] = effective
     found |= draw(
         some(
             type=st.sampled_from(["paid", "promotional"]),

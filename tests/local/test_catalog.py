@@ -563,6 +563,36 @@ def test_condition_of_events_that_cannot_be_is_told(
             "made by the sidecar itself",
         ),
         (
+            {
+                "credits": [
+                    {
+                        "currency": "tokens",
+                        "amount": 5,
+                        "type": "overdraft",
+                        "spent": 5,
+                    }
+                ]
+            },
+            "credits[0].spent: an overdraft is what is owed",
+        ),
+        (
+            {"archived_at": "2026-01-01"},
+            "not archived has no time at which it was; remove it, or use `archived: t",
+        ),
+        (
+            {
+                "promotions": [
+                    {
+                        "feature": "calls",
+                        "entitlement": {"limit": 1},
+                        "period": "custom",
+                    }
+                ]
+            },
+            "promotions[0].period: a period is only told, and `end` says when a "
+            "promotion is over; for custom say the `end`",
+        ),
+        (
             {"credits": [{"currency": "tokens", "amount": 1, "expires": "2019-01-01"}]},
             "expires before it takes effect",
         ),

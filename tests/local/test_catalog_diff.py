@@ -229,6 +229,14 @@ def test_yaml_is_written_as_a_person_would() -> None:
             "customer 'other': credits 'g' is new (9 of 'tokens')",
         ),
         (
+            items(
+                "customers",
+                1,
+                credits=[{"currency": "tokens", "amount": 9, "type": "overdraft"}],
+            ),
+            "customer 'other': credits 'other-grant-1' is new (9 of 'tokens' owed)",
+        ),
+        (
             items("customers", 1, promotions=[{"feature": "sso", "entitlement": True}]),
             "customer 'other': promotion of 'sso' is new (granted)",
         ),

@@ -17,11 +17,16 @@ from sidecar_client.local.credits import (
     balance,
     consumed,
     granted,
+    owing,
     voided,
 )
 from sidecar_client.local.customers import CreditGrant
 from sidecar_client.local.export import exported
-from sidecar_client.local.records import Wallet
+from sidecar_client.local.loading import load_catalog
+from sidecar_client.local.populate import populate
+from sidecar_client.local.records import Wallet, wallet_key
+from sidecar_client.local.stores.memory import MemoryStore
+from sidecar_client.local.world import Transaction, World
 from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.local.wire import NOW, Clock, ask, check, reason_of
 
@@ -104,6 +109,14 @@ def test_more_than_the_balance_is_overdrawn_and_settled_by_later_grants() -> Non
     assert (wallet.debt, balance(wallet, (), NOW).remaining) == (0, 8)
     assert spent(wallet) == {"a": 10, "b": 4, "c": 2}
     assert [e.amount for e in wallet.ledger if e.kind == "settled"] == [4, 2]
+
+
+def test_what_is_owed_from_before_is_settled_by_what_is_left() -> None:
+    wallet = owing(holding(grant("a", 10)), 14, (), NOW)
+    assert (wallet.debt, spent(wallet)) == (4, {"a": 10})
+    assert owing(wallet, -3, (), NOW).debt == 1
+    assert owing(wallet, -9, (), NOW).debt == 0
+    assert balance(wallet, (monthly(100),), NOW).remaining == 96
 
 
 def test_grant_counts_from_its_effective_date_until_it_expires() -> None:
@@ -425,12 +438,32 @@ async def test_served_export_knows_what_was_spent(clock: Clock, calls: int) -> N
         before, catalog = await told(sidecar), await exported(sidecar.world)
     async with LocalSidecar(catalog, clock=clock) as again:
         after = await told(again)
-    if calls == 20:
-        # What is owed is left out.
-        assert (before.credit.remaining, after.credit.remaining) == (-24, 0)
-        assert reason_of(after) == "INSUFFICIENT_CREDITS"
-    else:
-        assert after == before
+    assert after == before
+
+
+async def test_what_a_catalog_says_is_owed_is_owed_once_and_can_be_edited(
+    clock: Clock,
+) -> None:
+    world = World(MemoryStore(), clock=clock)
+
+    async def owed(*debts: float, **customer: Any) -> float:
+        told = [{"currency": "other", "type": "overdraft", "amount": d} for d in debts]
+        whole = CATALOG | {"customers": [{"id": "c", "credits": told, **customer}]}
+        await populate(world, load_catalog(whole))
+        wallet = await world.read(wallet_key("c", None, "other"))
+        return wallet.debt if wallet else 0
+
+    async def use_more(transaction: Transaction) -> None:
+        key = wallet_key("c", None, "other")
+        wallet = await transaction.read(key) or Wallet()
+        transaction.write(key, consumed(wallet, 2, (), NOW))
+
+    assert await owed(5) == 5
+    await world.transact(use_more)
+    assert await owed(5, name="C") == 7
+    assert await owed(8) == 10
+    assert await owed(1, 1) == 4
+    assert await owed() == 2
 
 
 @pytest.mark.parametrize(

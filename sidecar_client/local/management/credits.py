@@ -101,7 +101,7 @@ async def grant_credits(world: World, new: NewGrant) -> Granted:
     async def work(transaction: Transaction) -> Granted:
         index = await transaction.index()
         customer = await live_customer(transaction, new.customer_id)
-        await _check_currency(transaction, index, new.currency_id)
+        _check_currency(index, new.currency_id)
         _check_resource(customer, new.resource_id)
         grant = _grant(new, grant_id, transaction.now)
         pool = _pool(index, customer, new, transaction.now)
@@ -237,7 +237,7 @@ async def _consume(
     index = await transaction.index()
     subject = wanted.subject
     customer = await live_customer(transaction, subject.customer_id)
-    await _check_currency(transaction, index, wanted.currency_id)
+    _check_currency(index, wanted.currency_id)
     _check_resource(customer, subject.resource_id)
     now = transaction.now
     options = pools(index, customer, subject, wanted.currency_id, now)
@@ -309,12 +309,8 @@ def _pool(
     return pools(index, customer, subject, new.currency_id, now)[0]
 
 
-async def _check_currency(
-    transaction: Transaction, index: CatalogIndex, currency_id: str
-) -> None:
-    currency_of(index, currency_id)
-    about = await transaction.read(about_key("currency", currency_id))
-    if about is not None and about.archived is not None:
+def _check_currency(index: CatalogIndex, currency_id: str) -> None:
+    if currency_of(index, currency_id).status == "archived":
         raise Refusal("FAILED_PRECONDITION", f"currency {currency_id!r} is archived.")
 
 

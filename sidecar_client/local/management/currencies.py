@@ -13,7 +13,6 @@ from sidecar_client.local.catalog import Addon, CatalogIndex, Currency, Plan
 from sidecar_client.local.management.about import (
     Kept,
     Told,
-    note_archived,
     note_change,
     note_new,
     told,
@@ -57,7 +56,7 @@ async def list_currencies(
     fitting = [
         (item.value.id, item)
         for item in await told(world, "currency", currencies)
-        if ("active" if item.about.archived is None else "archived") in wanted
+        if item.value.status in wanted
     ]
     page = await page_of(fitting, turn)
     return page.mapped(lambda items: [item for _, item in items])
@@ -118,8 +117,7 @@ async def archive_currency(
     async def work(transaction: Transaction) -> Told[Currency]:
         index = await transaction.index()
         currency = currency_of(index, currency_id)
-        before = await told(transaction, "currency", {currency_id: currency})
-        if (before[0].about.archived is not None) == archived:
+        if (currency.status == "archived") == archived:
             state = "archived already" if archived else "not archived"
             raise Refusal(
                 "FAILED_PRECONDITION", f"currency {currency_id!r} is {state}."
@@ -130,9 +128,16 @@ async def archive_currency(
                 f"currency {currency_id!r} is used, as by {users[0].id!r}; take it "
                 "out there first.",
             )
-        about = await note_archived(
-            transaction, "currency", currency_id, archived=archived
+        currency = currency.model_copy(
+            update={
+                "status": "archived" if archived else "active",
+                "archived_at": transaction.now if archived else None,
+            }
         )
+        definitions = await definitions_of(transaction)
+        currencies = put(definitions.currencies, currency)
+        define(transaction, definitions.model_copy(update={"currencies": currencies}))
+        about = await note_change(transaction, "currency", currency_id)
         transaction.announce(
             f"credit_type.{'archived' if archived else 'unarchived'}",
             currency_id=currency_id,

@@ -14,7 +14,6 @@ from sidecar_client.local.customers import Customer
 from sidecar_client.local.management.about import (
     Kept,
     Told,
-    note_archived,
     note_change,
     note_new,
     part_name,
@@ -117,10 +116,15 @@ async def archive_customer(world: World, customer_id: str) -> Told[Customer]:
     async def work(transaction: Transaction) -> Told[Customer]:
         customer = await live_customer(transaction, customer_id)
         changed = customer.model_copy(
-            update={"archived": True, "name": None, "email": None}
+            update={
+                "archived": True,
+                "archived_at": transaction.now,
+                "name": None,
+                "email": None,
+            }
         )
         transaction.write(customer_key(customer_id), changed)
-        about = await note_archived(transaction, "customer", customer_id, archived=True)
+        about = await note_change(transaction, "customer", customer_id)
         transaction.announce("customer.deleted", customer_id=customer_id)
         return Told(value=changed, about=about)
 
@@ -136,11 +140,9 @@ async def unarchive_customer(world: World, customer_id: str) -> Told[Customer]:
             raise Refusal(
                 "FAILED_PRECONDITION", f"customer {customer_id!r} is not archived."
             )
-        changed = customer.model_copy(update={"archived": False})
+        changed = customer.model_copy(update={"archived": False, "archived_at": None})
         transaction.write(customer_key(customer_id), changed)
-        about = await note_archived(
-            transaction, "customer", customer_id, archived=False
-        )
+        about = await note_change(transaction, "customer", customer_id)
         transaction.announce("customer.updated", customer_id=customer_id)
         return Told(value=changed, about=about)
 

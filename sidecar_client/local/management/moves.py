@@ -78,13 +78,12 @@ async def delegate_subscription(
         taker = await live_customer(transaction, customer_id)
         taker = with_resource(transaction, taker, held.subscription.resource)
         index = await transaction.index()
-        _check_place(index, taker, held.subscription, transaction.now)
+        moved = held.subscription.model_copy(update={"paying_customer": giver.id})
+        _check_place(index, taker, moved, transaction.now)
         return await keep_change(
             transaction,
             replace(held, customer=taker),
-            Changed(
-                subscription=held.subscription, kept={"payingCustomerId": giver.id}
-            ),
+            Changed(subscription=moved, kept={}),
         )
 
     return await world.transact(work)

@@ -14,7 +14,6 @@ from sidecar_client.local.customers import Customer
 from sidecar_client.local.management.about import (
     Kept,
     Told,
-    note_archived,
     note_change,
     note_new,
     told,
@@ -71,7 +70,7 @@ async def list_products(
 
 def status_of(product: Told[Product]) -> ProductStatus:
     """Whether a product can be subscribed to."""
-    return "published" if product.about.archived is None else "archived"
+    return product.value.status
 
 
 async def create_product(world: World, new: NewProduct) -> Told[Product]:
@@ -122,16 +121,18 @@ async def archive_product(
 
     async def work(transaction: Transaction) -> Told[Product]:
         product = product_of(await transaction.index(), product_id)
-        about = (await told(transaction, "product", {product_id: product}))[0].about
-        if (about.archived is not None) == archived:
+        if (product.status == "archived") == archived:
             state = "archived already" if archived else "not archived"
             raise Refusal("FAILED_PRECONDITION", f"product {product_id!r} is {state}.")
+        definitions = await definitions_of(transaction)
         if archived:
-            definitions = await definitions_of(transaction)
-            define(transaction, with_archived_packages(definitions, product))
-        about = await note_archived(
-            transaction, "product", product_id, archived=archived
+            definitions = with_archived_packages(definitions, product)
+        product = product.model_copy(
+            update={"status": "archived" if archived else "published"}
         )
+        products = put(definitions.products, product)
+        define(transaction, definitions.model_copy(update={"products": products}))
+        about = await note_change(transaction, "product", product_id)
         transaction.announce(
             f"product.{'archived' if archived else 'unarchived'}",
             product_id=product_id,
@@ -157,6 +158,7 @@ async def duplicate_product(
         copy = product.model_copy(
             update={
                 "id": target_id,
+                "status": "published",
                 "name": product.name if name is None else name,
                 "description": (
                     product.description if description is None else description

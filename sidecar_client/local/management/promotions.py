@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import NAMESPACE_OID, uuid5
 
-from sidecar_client.local.customers import Customer, Promotion
+from sidecar_client.local.customers import Customer, Promotion, PromotionPeriod
 from sidecar_client.local.entitlements import Entitlement
 from sidecar_client.local.management.about import (
-    Kept,
     Told,
     note_change,
     note_new,
@@ -33,9 +32,6 @@ from sidecar_client.local.records import about_key, customer_key
 from sidecar_client.local.refusal import Refusal, checked_id
 from sidecar_client.local.world import Transaction, World
 
-PromotionPeriod = Literal[
-    "one_week", "one_month", "six_months", "one_year", "lifetime", "custom"
-]
 PromotionStatus = Literal["active", "expired", "paused"]
 _MONTHS = {"one_month": 1, "six_months": 6, "one_year": 12}
 
@@ -73,7 +69,7 @@ async def grant_promotions(
             where = f"promotionalEntitlements[{at}]"
             promotion = await _made(transaction, wish, where)
             customer = _with(customer, promotion)
-            given.append(await _kept(transaction, customer, promotion, wish))
+            given.append(await _kept(transaction, customer, promotion))
         transaction.write(customer_key(customer_id), customer)
         return given
 
@@ -149,6 +145,8 @@ async def _made(transaction: Transaction, wish: NewPromotion, where: str) -> Pro
         entitlement=entitlement(Entitlement, feature, wish.terms, where=where),
         start=transaction.now,
         end=_end(wish, transaction.now, where),
+        period=wish.period,
+        visible=wish.visible,
     )
 
 
@@ -174,18 +172,14 @@ def _with(customer: Customer, promotion: Promotion) -> Customer:
 
 
 async def _kept(
-    transaction: Transaction,
-    customer: Customer,
-    promotion: Promotion,
-    wish: NewPromotion,
+    transaction: Transaction, customer: Customer, promotion: Promotion
 ) -> Given:
     name = part_name(customer.id, promotion.feature)
-    kept: Kept = {"period": wish.period, "visible": wish.visible}
     is_new = await transaction.read(about_key("promotion", name)) is None
     if is_new:
-        about = note_new(transaction, "promotion", name, owner=customer.id, kept=kept)
+        about = note_new(transaction, "promotion", name, owner=customer.id)
     else:
-        about = await note_change(transaction, "promotion", name, kept=kept)
+        about = await note_change(transaction, "promotion", name)
     transaction.announce(
         f"promotionalEntitlement.{'granted' if is_new else 'updated'}",
         customer_id=customer.id,

@@ -66,9 +66,10 @@ class NewSubscription:
     end: datetime | None = None
     trial: TrialWish | None = None
     schedule: Schedule = "immediate"
+    paying_customer: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     kept: Kept = field(default_factory=dict[str, Any])
-    """What the sidecar has no use for: prices, coupons, what is paid by whom ..."""
+    """What the sidecar has no use for: prices, coupons ..."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +113,7 @@ async def subscribed(
     for before in _replaced_by(await transaction.index(), customer, subscription):
         ended = _ended(before, subscription.start, transaction.now)
         customer = replaced(customer, ended)
-        await note_change(
-            transaction,
-            "subscription",
-            id_of(before),
-            owner=customer.id,
-            kept={"cancelReason": "UPGRADE_OR_DOWNGRADE"},
-        )
+        await note_change(transaction, "subscription", id_of(before), owner=customer.id)
     customer = replaced(customer, subscription)
     transaction.write(customer_key(customer.id), customer)
     about = note_new(
@@ -187,6 +182,7 @@ async def planned(
         entitlements=granted_terms(index, new.entitlements),
         budget=new.budget,
         billing_period=new.billing_period,
+        paying_customer=new.paying_customer,
         metadata=dict(new.metadata),
     )
     check_subscription(index, customer, subscription)
@@ -334,6 +330,8 @@ def _replaced_by(
 
 def _ended(before: Subscription, at: datetime, now: datetime) -> Subscription:
     """The subscription, ended when another takes its place."""
-    if before.start >= at:
-        return before.model_copy(update={"status": "canceled", "canceled_at": now})
-    return before.model_copy(update={"end": at, "canceled_at": now})
+    canceled = before.model_copy(
+        update={"canceled_at": now, "cancel_reason": "upgrade_or_downgrade"}
+    )
+    ended = {"status": "canceled"} if before.start >= at else {"end": at}
+    return canceled.model_copy(update=ended)

@@ -225,17 +225,28 @@ def _canceled_now(subscription: Subscription, now: datetime) -> Changed:
     end = now if now > subscription.start else subscription.end
     return Changed(
         subscription=subscription.model_copy(
-            update={"status": "canceled", "canceled_at": now, "end": end}
+            update={
+                "status": "canceled",
+                "canceled_at": now,
+                "cancel_reason": "immediate",
+                "end": end,
+            }
         ),
-        kept={"cancelReason": "Immediate"},
+        kept={},
         kind="subscription.canceled",
     )
 
 
 def _canceled_at(subscription: Subscription, end: datetime, now: datetime) -> Changed:
     return Changed(
-        subscription=subscription.model_copy(update={"end": end, "canceled_at": now}),
-        kept={"cancelReason": "ScheduledCancellation"},
+        subscription=subscription.model_copy(
+            update={
+                "end": end,
+                "canceled_at": now,
+                "cancel_reason": "scheduled_cancellation",
+            }
+        ),
+        kept={},
     )
 
 

@@ -48,11 +48,11 @@ async def test_archiving_forgets_name_and_email_and_can_be_taken_back(
 ) -> None:
     archived = await customers.archive_customer(world, "acme")
     assert (archived.value.archived, archived.value.name) == (True, None)
-    assert archived.about.archived == NOW
+    assert archived.value.archived_at == NOW
     with pytest.raises(Refusal, match="archived; unarchive it first"):
         await customers.update_customer(world, "acme", {"name": "A"}, {})
     back = await customers.unarchive_customer(world, "acme")
-    assert (back.value.archived, back.about.archived) == (False, None)
+    assert (back.value.archived, back.value.archived_at) == (False, None)
     with pytest.raises(Refusal, match="is not archived"):
         await customers.unarchive_customer(world, "acme")
 

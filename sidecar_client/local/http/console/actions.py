@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from sidecar_client.local.customers import PromotionPeriod
 from sidecar_client.local.http.answers import model_of
 from sidecar_client.local.http.parts import Parts
 from sidecar_client.local.management import customers, promotions
@@ -25,7 +26,7 @@ from sidecar_client.local.management.package_entitlements import (
     replace_entitlement,
 )
 from sidecar_client.local.management.packages import PLANS
-from sidecar_client.local.management.promotions import NewPromotion, PromotionPeriod
+from sidecar_client.local.management.promotions import NewPromotion
 from sidecar_client.local.management.publishing import publish_plan
 from sidecar_client.local.management.subscriptions import update_subscription
 from sidecar_client.local.management.terms import Terms

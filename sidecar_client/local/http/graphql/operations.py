@@ -12,7 +12,7 @@ from uuid import uuid4
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import TypeAdapter, ValidationError
 
-from sidecar_client.local.customers import AddonQuantity, Budget
+from sidecar_client.local.customers import AddonQuantity, Budget, PromotionPeriod
 from sidecar_client.local.http.graphql.checks import entitlement_view, reason_of
 from sidecar_client.local.http.graphql.moments import moment_of
 from sidecar_client.local.http.graphql.views import (
@@ -42,7 +42,7 @@ Input = Mapping[str, Any]
 _Value = TypeVar("_Value")
 _METADATA = TypeAdapter(Metadata)
 _NO_USE = ("billingId", "couponRefId", "salesforceId")
-_PERIODS: dict[str, promotions.PromotionPeriod] = {
+_PERIODS: dict[str, PromotionPeriod] = {
     "ONE_WEEK": "one_week",
     "ONE_MONTH": "one_month",
     "SIX_MONTH": "six_months",

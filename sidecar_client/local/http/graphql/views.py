@@ -38,7 +38,9 @@ def customer_view(index: CatalogIndex, found: Told[Customer], now: datetime) -> 
         "email": customer.email,
         "createdAt": told(about.created),
         "updatedAt": told(about.updated),
-        "deletedAt": told(about.archived),
+        "deletedAt": told(
+            customer.archived_at or about.updated if customer.archived else None
+        ),
         "billingId": about.kept.get("billingId"),
         "additionalMetaData": customer.metadata or None,
         "hasPaymentMethod": False,

@@ -194,6 +194,9 @@ async def list_currency_associated_entities(
 
 def _shown(told: Told[Currency]) -> CurrencyData:
     currency, about = told.value, told.about
+    archived_at = currency.archived_at
+    if currency.status == "archived" and archived_at is None:
+        archived_at = about.updated
     symbol = about.kept.get("symbol")
     has_units = currency.unit_singular or currency.unit_plural
     units = UnitsData(singular=currency.unit_singular, plural=currency.unit_plural)
@@ -204,7 +207,7 @@ def _shown(told: Told[Currency]) -> CurrencyData:
         symbol=symbol if isinstance(symbol, str) else None,
         units=units if has_units else None,
         metadata=currency.metadata,
-        archived_at=about.archived,
+        archived_at=archived_at,
         created_at=about.created,
         updated_at=about.updated,
     )

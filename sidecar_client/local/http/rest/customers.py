@@ -159,7 +159,7 @@ def shown(customer: Told[Customer]) -> CustomerData:
     """A customer as an answer tells of it."""
     about = customer.about
     known = {field.alias for field in CustomerData.model_fields.values()}
-    archived_at = about.archived
+    archived_at = customer.value.archived_at
     if customer.value.archived and archived_at is None:
         archived_at = about.updated
     return CustomerData.model_validate(

@@ -28,6 +28,7 @@ from sidecar_client.local.http.rest.wire import (
     listed,
     within,
 )
+from sidecar_client.local.http.rest.words import key_of
 from sidecar_client.local.management import products
 from sidecar_client.local.management.about import Told
 from sidecar_client.local.management.products import NewProduct, ProductStatus
@@ -187,7 +188,7 @@ def _shown(told: Told[Product]) -> ProductData:
         display_name=product.name or product.id,
         description=product.description or None,
         multiple_subscriptions=product.multiple_subscriptions,
-        status="PUBLISHED" if about.archived is None else "ARCHIVED",
+        status=key_of(_STATUSES, product.status),
         metadata=product.metadata,
         product_settings=about.kept.get("productSettings"),
         created_at=about.created,

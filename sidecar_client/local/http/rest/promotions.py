@@ -155,7 +155,7 @@ def _shown(given: Given) -> PromotionData:
     promotion, about = given.promotion.value, given.promotion.about
     entitlement = promotion.entitlement
     usual = "lifetime" if promotion.end is None else "custom"
-    period = str(about.kept.get("period", usual))
+    period = promotion.period or usual
     return PromotionData(
         id=given.id,
         feature_id=promotion.feature,
@@ -167,7 +167,7 @@ def _shown(given: Given) -> PromotionData:
         has_unlimited_usage=entitlement.unlimited,
         has_soft_limit=entitlement.soft_limit,
         enum_values=list(entitlement.values) or None,
-        is_visible=about.kept.get("visible") is not False,
+        is_visible=promotion.visible,
         reset_period=reset_period(entitlement.reset_period),
         reset_period_configuration=reset_configuration(entitlement),
         created_at=about.created,

@@ -14,8 +14,10 @@ from sidecar_client.local.http.rest.entitlements import AnyEntitlement
 from sidecar_client.local.http.rest.subscription_bodies import TrialEndBehavior
 from sidecar_client.local.http.rest.wire import Anything, Kind, Time, Wire
 from sidecar_client.local.http.rest.words import (
+    CANCEL_REASONS,
     STATUSES,
     BillingPeriod,
+    CancelReasonName,
     PricingType,
     SubscriptionStatus,
     key_of,
@@ -68,7 +70,7 @@ class SubscriptionData(Wire):
     end_date: Time | None
     effective_end_date: Time | None
     cancellation_date: Time | None
-    cancel_reason: str | None
+    cancel_reason: CancelReasonName | None
     current_billing_period_start: Time
     current_billing_period_end: Time
     billing_cycle_anchor: Time
@@ -144,7 +146,6 @@ def shown(
     is_trial = sub.status == "in_trial"
     return SubscriptionData.model_validate(
         {
-            "cancelReason": None,
             **extra,
             "id": sub.id,
             "customerId": customer_id,
@@ -159,6 +160,10 @@ def shown(
             "endDate": sub.end,
             "effectiveEndDate": sub.end or sub.trial_end,
             "cancellationDate": sub.end if sub.canceled_at else None,
+            "cancelReason": (
+                key_of(CANCEL_REASONS, sub.cancel_reason) if sub.cancel_reason else None
+            ),
+            "payingCustomerId": sub.paying_customer,
             "currentBillingPeriodStart": period.start,
             "currentBillingPeriodEnd": period.end,
             "billingCycleAnchor": sub.start,

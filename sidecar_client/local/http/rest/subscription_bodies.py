@@ -64,7 +64,6 @@ _TRIAL_ENDS: dict[str, Literal["convert_to_paid", "cancel_subscription"]] = {
 _KEPT = (
     "billing_id",
     "minimum_spend",
-    "paying_customer_id",
     "payment_collection_method",
     "salesforce_id",
 )
@@ -171,6 +170,7 @@ class _Wanted(Body):
             start=self.start_date,
             trial=trial.wish if trial else None,
             schedule=_SCHEDULES[self.schedule_strategy],
+            paying_customer=self.paying_customer_id,
             kept=kept(self, *_KEPT),
         )
 

@@ -182,6 +182,7 @@ async def update_subscription(
     if "cancellation_date" in fields:
         changes["end"] = body.cancellation_date
         changes["canceled_at"] = body.cancellation_date and asked.parts.world.clock()
+        changes["cancel_reason"] = body.cancellation_date and "scheduled_cancellation"
     if body.trial_end_date is not None:
         changes["trial_end"] = body.trial_end_date
     agreed = _agreed(body.entitlements) if "entitlements" in fields else None

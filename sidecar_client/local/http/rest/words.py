@@ -11,16 +11,29 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import Field
 
 from sidecar_client.local.catalog import Aggregation, Operator
-from sidecar_client.local.customers import Status
+from sidecar_client.local.customers import CancelReason, PromotionPeriod, Status
 from sidecar_client.local.entitlements import Entitlement
 from sidecar_client.local.http.rest.wire import Body, Wire
-from sidecar_client.local.management.promotions import PromotionPeriod, PromotionStatus
+from sidecar_client.local.management.promotions import PromotionStatus
 from sidecar_client.local.values import AnchorRule, FeatureType, ResetPeriod
 
 _Name = TypeVar("_Name", bound=str)
 _Word = TypeVar("_Word", bound=str)
 SubscriptionStatus = Literal[
     "PAYMENT_PENDING", "ACTIVE", "EXPIRED", "IN_TRIAL", "CANCELED", "NOT_STARTED"
+]
+CancelReasonName = Literal[
+    "UPGRADE_OR_DOWNGRADE",
+    "CANCELLED_BY_BILLING",
+    "EXPIRED",
+    "DETACH_BILLING",
+    "TRIAL_ENDED",
+    "Immediate",
+    "TRIAL_CONVERTED",
+    "PENDING_PAYMENT_EXPIRED",
+    "ScheduledCancellation",
+    "CustomerArchived",
+    "AutoCancellationRule",
 ]
 PricingType = Literal["FREE", "PAID", "CUSTOM"]
 PackageStatus = Literal["DRAFT", "PUBLISHED", "ARCHIVED"]
@@ -70,6 +83,19 @@ STATUSES: Final[dict[SubscriptionStatus, Status]] = {
     "IN_TRIAL": "in_trial",
     "CANCELED": "canceled",
     "NOT_STARTED": "not_started",
+}
+CANCEL_REASONS: Final[dict[CancelReasonName, CancelReason]] = {
+    "UPGRADE_OR_DOWNGRADE": "upgrade_or_downgrade",
+    "CANCELLED_BY_BILLING": "canceled_by_billing",
+    "EXPIRED": "expired",
+    "DETACH_BILLING": "detached_from_billing",
+    "TRIAL_ENDED": "trial_ended",
+    "Immediate": "immediate",
+    "TRIAL_CONVERTED": "trial_converted",
+    "PENDING_PAYMENT_EXPIRED": "pending_payment_expired",
+    "ScheduledCancellation": "scheduled_cancellation",
+    "CustomerArchived": "customer_archived",
+    "AutoCancellationRule": "auto_cancellation_rule",
 }
 PRICINGS: Final[dict[PricingType, Literal["free", "paid", "custom"]]] = {
     "FREE": "free",
