@@ -124,6 +124,41 @@ def test_promotion_that_wins_is_not_stopped() -> None:
 
 
 @pytest.mark.parametrize(
+    "revoked",
+    [
+        pytest.param({"entitlements": {"seats": False}}, id="by agreement"),
+        pytest.param({"addons": [{"id": "a"}]}, id="by an add-on"),
+    ],
+)
+def test_what_the_subscription_revokes_is_not_paid_from_its_budget(
+    revoked: dict[str, object],
+) -> None:
+    # A promotion lets it be used; it is in the price list of the plan all the same.
+    world = Core(
+        [
+            {
+                "id": "p",
+                "entitlements": {
+                    "calls": {"limit": 10, "reset_period": "month"},
+                    "seats": {"limit": 5},
+                },
+                "charges": {"calls": {"price": 1}, "seats": {"price": 1}},
+            }
+        ],
+        addons=[{"id": "a", "entitlements": {"seats": False}}],
+        subscriptions=[{"plan": "p", "budget": {"limit": 20}, **revoked}],
+        promotions=[{"feature": "seats", "entitlement": {"unlimited": True}}],
+    )
+    world.use("calls", 15)
+    world.use("seats", 1000)
+    assert reason(world, "seats") is None
+    assert reason(world, "calls") is None
+    world.use("calls", 20)
+    assert reason(world, "calls") == STOPPED
+    assert reason(world, "seats") is None
+
+
+@pytest.mark.parametrize(
     "more",
     [
         pytest.param({"plan": "child"}, id="inherited"),
@@ -254,6 +289,36 @@ def test_budget_counts_by_billing_period_whatever_the_reset_period_is(
         # A new billing period: the jobs are paid, the seats are still held.
         assert check(sidecar, "jobs", usage=8) is None
         assert check(sidecar, "jobs", usage=8.5) == STOPPED
+
+
+def test_first_month_counts_in_the_billing_period_of_a_year(clock: Clock) -> None:
+    plan = {
+        "id": "p",
+        "entitlements": {"calls": {"limit": 0, "reset_period": "month"}},
+        "charges": {"calls": {"price": 1}},
+    }
+    subscription = {
+        "plan": "p",
+        "start": "2023-11-20",
+        "billing_period": "annually",
+        "budget": {"limit": 10},
+    }
+    catalog: dict[str, object] = {
+        "features": [{"id": "calls", "type": "metered", "meter": "incremental"}],
+        "plans": [plan],
+        "customers": [{"id": "c", "subscriptions": [subscription]}],
+    }
+    with LocalSidecar(catalog, clock=clock) as sidecar:
+        report(sidecar, "calls", 6, total=False)
+        clock.now = datetime(2024, 1, 1, tzinfo=UTC)
+        report(sidecar, "calls", 4, total=False)
+        assert check(sidecar, "calls") == STOPPED
+
+
+def test_what_is_charged_is_counted_for_a_budget_to_come() -> None:
+    charge = core(None).standing("calls").charge
+    assert charge is not None
+    assert charge.price == 1
 
 
 def test_list_of_many_charged_features_is_answered_without_adding_up_for_each(
