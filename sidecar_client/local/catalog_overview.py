@@ -16,6 +16,7 @@ from sidecar_client.local.catalog import (
     Feature,
     Plan,
 )
+from sidecar_client.local.catalog_entitled import entitled
 from sidecar_client.local.catalog_words import (
     credits_in_words,
     entitlement_in_words,
@@ -49,7 +50,7 @@ def overview(catalog: Catalog) -> Iterator[str]:
 
 
 def overview_of_customer(catalog: Catalog) -> Iterator[str]:
-    """All that a catalog says about its one customer."""
+    """All that a catalog says about its one customer, and what comes of it."""
     (customer,) = catalog.customers
     named = f" ({customer.name})" if customer.name else ""
     yield f"Customer {customer.id}{named}{', archived' if customer.archived else ''}"
@@ -83,6 +84,7 @@ def overview_of_customer(catalog: Catalog) -> Iterator[str]:
             ],
         ),
     ]
+    parts[:0] = entitled(catalog)
     for title, rows in parts:
         if rows:
             yield from ("", title, *_table(rows))

@@ -83,9 +83,12 @@ def test_show_is_an_overview(file: Path) -> None:
 def test_show_of_a_customer_is_all_about_it(file: Path) -> None:
     done = run("show", file, "--customer", "acme")
     assert done.exit_code == 0
-    assert done.output.splitlines()[:8] == [
+    assert done.output.splitlines()[:11] == [
         "Customer acme",
         "Resources: site-1",
+        "",
+        "Entitlements now",
+        "  seats  limit 6  1 used  plan team",
         "",
         "Subscriptions",
         "  s  team  active  2020-01-01 to ...",
