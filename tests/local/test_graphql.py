@@ -418,3 +418,24 @@ def test_failure_inside_is_told_without_its_text(
 def test_schema_can_be_introspected(api: Api) -> None:
     told = api.ask("query { __schema { queryType { name } } }")
     assert told == {"queryType": {"name": "Query"}}
+
+
+def test_archived_plans_and_addons_are_taken_back(clock: Clock) -> None:
+    catalog = {
+        "plans": [{"id": "team", "status": "archived"}],
+        "addons": [{"id": "more", "status": "archived"}],
+    }
+    plan = """mutation ($input: UnArchivePlanInput!) {
+      unarchivePlan(input: $input) { refId status }
+    }"""
+    addon = """mutation ($input: AddonUnArchiveInput!) {
+      unarchiveAddon(input: $input) { refId status }
+    }"""
+    with LocalSidecar(catalog, clock=clock, http_port=0) as sidecar:
+        api = Api(sidecar)
+        back = api.ask(plan, input={"id": "team"})
+        assert back == {"refId": "team", "status": "PUBLISHED"}
+        back = api.ask(addon, input={"id": "more", "environmentId": "any"})
+        assert back == {"refId": "more", "status": "PUBLISHED"}
+        code, message = api.error(plan, input={"id": "team"})
+    assert (code, message) == ("FAILED_PRECONDITION", "plan 'team' is not archived.")

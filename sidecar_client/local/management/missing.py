@@ -5,7 +5,7 @@ Only finding lives here; what is done with a thing does not.
 
 from __future__ import annotations
 
-from sidecar_client.local.catalog import CatalogIndex, Feature, Plan, Product
+from sidecar_client.local.catalog import Addon, CatalogIndex, Feature, Plan, Product
 from sidecar_client.local.customers import Customer
 from sidecar_client.local.identifiers import Kind
 from sidecar_client.local.records import customer_key
@@ -56,6 +56,22 @@ def product_of(index: CatalogIndex, product_id: str) -> Product:
     raise missing("product", product_id)
 
 
+def product_of_package(index: CatalogIndex, package: Plan | Addon) -> str | None:
+    """The product a package belongs to; None where a catalog has none."""
+    return package.product or next(iter(index.products), None)
+
+
+def check_product(index: CatalogIndex, package: Plan | Addon) -> None:
+    """Refuse what an archived product does not take: packages and subscriptions."""
+    product = index.products.get(product_of_package(index, package) or "")
+    if product is not None and product.status == "archived":
+        raise Refusal(
+            "FAILED_PRECONDITION",
+            f"product {product.id!r} of {package.id!r} is archived; unarchive it "
+            "first.",
+        )
+
+
 def subscribable(index: CatalogIndex, plan_id: str) -> Plan:
     """The latest version of a plan that can be subscribed to."""
     checked_id("plan", plan_id)
@@ -67,4 +83,5 @@ def subscribable(index: CatalogIndex, plan_id: str) -> Plan:
         raise Refusal(
             "FAILED_PRECONDITION", f"plan {plan_id!r} is {plan.status}; {cure}."
         )
+    check_product(index, plan)
     return plan

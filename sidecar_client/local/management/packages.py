@@ -20,7 +20,6 @@ from sidecar_client.local.management.about import (
     Kept,
     Thing,
     Told,
-    note_archived,
     note_change,
     note_new,
     told,
@@ -31,13 +30,20 @@ from sidecar_client.local.management.definitions import (
     put,
     without,
 )
-from sidecar_client.local.management.missing import missing
+from sidecar_client.local.management.missing import (
+    check_product,
+    missing,
+    product_of_package,
+)
 from sidecar_client.local.management.pages import Page, Turn, page_of
+from sidecar_client.local.records import about_key
 from sidecar_client.local.refusal import Refusal, checked_id
 from sidecar_client.local.world import Transaction, World
 
 Package = TypeVar("Package", Plan, Addon)
 PackageStatus = Literal["published", "draft", "archived"]
+DRAFT = "archivedDraft"
+"""Under which name it is kept which version was a draft when all were archived."""
 
 
 class Packages(Generic[Package]):
@@ -100,6 +106,7 @@ class Packages(Generic[Package]):
                     f"the {self.word} {package.id!r} is there already; update it, or "
                     "use another id.",
                 )
+            check_product(CatalogIndex.of(definitions), package)
             self._put(transaction, definitions, package)
             about = note_new(transaction, self.thing, package.id, kept=kept)
             self._announce(transaction, "created", package.id)
@@ -136,16 +143,37 @@ class Packages(Generic[Package]):
                     "FAILED_PRECONDITION", f"{self.word} {name!r} is archived already."
                 )
             archived = current.model_copy(update={"status": "archived"})
-            for item in self._all(definitions):
-                if item.id == name:
-                    item = item.model_copy(update={"status": "archived"})
-                    definitions = self._with(
-                        definitions, put(self._all(definitions), item)
-                    )
-            define(transaction, definitions)
-            about = await note_archived(transaction, self.thing, name, archived=True)
+            draft = self.draft_in(definitions, name)
+            self._set_statuses(transaction, definitions, name, lambda _: "archived")
+            kept: Kept = {DRAFT: draft.version if draft else None}
+            about = await note_change(transaction, self.thing, name, kept=kept)
             self._announce(transaction, "archived", name)
             return Told(value=archived, about=about)
+
+        return await world.transact(work)
+
+    async def unarchive(self, world: World, name: str) -> Told[Package]:
+        """Take an archived one back, as it was: what was a draft is one again."""
+
+        async def work(transaction: Transaction) -> Told[Package]:
+            definitions = await definitions_of(transaction)
+            index = CatalogIndex.of(definitions)
+            current = self.current(index, name)
+            if current.status != "archived":
+                raise Refusal(
+                    "FAILED_PRECONDITION", f"{self.word} {name!r} is not archived."
+                )
+            check_product(index, current)
+            known = await transaction.read(about_key(self.thing, name))
+            draft = known.kept.get(DRAFT) if known else None
+            definitions = self._set_statuses(
+                *(transaction, definitions, name),
+                lambda item: "draft" if item.version == draft else "published",
+            )
+            about = await note_change(transaction, self.thing, name, kept={DRAFT: None})
+            self._announce(transaction, "unarchived", name)
+            back = self.current(CatalogIndex.of(definitions), name)
+            return Told(value=back, about=about)
 
         return await world.transact(work)
 
@@ -193,6 +221,9 @@ class Packages(Generic[Package]):
 
     async def publish_draft(self, transaction: Transaction, name: str) -> Package:
         """Let the draft be the latest version from now on."""
+        definitions = await definitions_of(transaction)
+        draft = self.draft_of(definitions, name)
+        check_product(CatalogIndex.of(definitions), draft)
         published = await self.edit_draft(transaction, name, {"status": "published"})
         await note_change(transaction, self.thing, name)
         self._announce(transaction, "published", name)
@@ -242,14 +273,27 @@ class Packages(Generic[Package]):
         items = put(self._all(definitions), package)
         define(transaction, self._with(definitions, items))
 
+    def _set_statuses(
+        self,
+        transaction: Transaction,
+        definitions: Definitions,
+        name: str,
+        status_of: Callable[[Package], PackageStatus],
+    ) -> Definitions:
+        """Give every version of a package its status."""
+        items = tuple(
+            item.model_copy(update={"status": status_of(item)})
+            if item.id == name
+            else item
+            for item in self._all(definitions)
+        )
+        changed = self._with(definitions, items)
+        define(transaction, changed)
+        return changed
+
     def _announce(self, transaction: Transaction, what: str, name: str) -> None:
         transaction.announce(f"{self.thing}.{what}", **{f"{self.thing}_id": name})
 
 
 PLANS = Packages(Plan)
 ADDONS = Packages(Addon)
-
-
-def product_of_package(index: CatalogIndex, package: Plan | Addon) -> str | None:
-    """The product a package belongs to; None where a catalog has none."""
-    return package.product or next(iter(index.products), None)

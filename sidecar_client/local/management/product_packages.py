@@ -28,6 +28,13 @@ def with_product(definitions: Definitions, product: Product) -> Definitions:
     )
 
 
+def packages_of(definitions: Definitions, product: Product) -> list[Plan | Addon]:
+    """All versions of all plans and add-ons of a product."""
+    only = len(definitions.products) == 1
+    everything: list[Plan | Addon] = [*definitions.plans, *definitions.addons]
+    return [package for package in everything if _is_of(package, product, only)]
+
+
 def with_archived_packages(definitions: Definitions, product: Product) -> Definitions:
     """The definitions with all plans and add-ons of a product archived."""
     only = len(definitions.products) == 1
@@ -89,7 +96,11 @@ def _of(product_id: str, package: _Package) -> _Package:
     return package.model_copy(update={"product": package.product or product_id})
 
 
+def _is_of(package: Plan | Addon, product: Product, only: bool) -> bool:
+    return package.product == product.id or (only and package.product is None)
+
+
 def _archived(package: _Package, product: Product, only: bool) -> _Package:
-    if package.product == product.id or (only and package.product is None):
+    if _is_of(package, product, only):
         return package.model_copy(update={"status": "archived"})
     return package

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from sidecar_client.local.catalog import CatalogIndex, Product
+from sidecar_client.local.catalog import CatalogIndex, Plan, Product
 from sidecar_client.local.customers import Customer
 from sidecar_client.local.management.about import (
     Kept,
+    Thing,
     Told,
     note_change,
     note_new,
@@ -20,8 +21,10 @@ from sidecar_client.local.management.about import (
 )
 from sidecar_client.local.management.definitions import define, definitions_of, put
 from sidecar_client.local.management.missing import product_of
+from sidecar_client.local.management.packages import DRAFT
 from sidecar_client.local.management.pages import Page, Turn, page_of, records_of
 from sidecar_client.local.management.product_packages import (
+    packages_of,
     with_archived_packages,
     with_copies,
     with_product,
@@ -117,7 +120,10 @@ async def update_product(
 async def archive_product(
     world: World, product_id: str, *, archived: bool = True
 ) -> Told[Product]:
-    """Archive a product with its plans and add-ons, or take the product back."""
+    """Archive a product with its plans and add-ons, or take the product back.
+
+    What was archived with it stays archived, until it is taken back itself.
+    """
 
     async def work(transaction: Transaction) -> Told[Product]:
         product = product_of(await transaction.index(), product_id)
@@ -126,6 +132,11 @@ async def archive_product(
             raise Refusal("FAILED_PRECONDITION", f"product {product_id!r} is {state}.")
         definitions = await definitions_of(transaction)
         if archived:
+            for package in packages_of(definitions, product):
+                if package.status == "draft":
+                    thing: Thing = "plan" if isinstance(package, Plan) else "addon"
+                    kept: Kept = {DRAFT: package.version}
+                    await note_change(transaction, thing, package.id, kept=kept)
             definitions = with_archived_packages(definitions, product)
         product = product.model_copy(
             update={"status": "archived" if archived else "published"}

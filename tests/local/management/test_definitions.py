@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar_client.local.catalog import Plan
+from sidecar_client.local.catalog import Addon, Plan
 from sidecar_client.local.loading import load_catalog
 from sidecar_client.local.management import (
     currencies,
@@ -197,6 +197,60 @@ async def test_archiving_a_product_archives_what_belongs_to_it(world: World) -> 
     }
     back = await products.archive_product(world, "app", archived=False)
     assert back.value.status == "published"
+
+
+async def test_an_archived_product_takes_nothing_new(world: World) -> None:
+    await PLANS.create_draft(world, "team")
+    await products.archive_product(world, "app")
+    archived = "product 'app' of '.*' is archived; unarchive it first"
+    with pytest.raises(Refusal, match=archived):
+        await PLANS.create(world, Plan(id="new", product="app"), kept={})
+    with pytest.raises(Refusal, match=archived):
+        await ADDONS.create(world, Addon(id="new", product="app"), kept={})
+    with pytest.raises(Refusal, match=archived):
+        await PLANS.unarchive(world, "team")
+    await PLANS.create_draft(world, "pro")
+    with pytest.raises(Refusal, match=archived):
+        await publishing.publish_plan(world, "pro", "all_customers")
+    await PLANS.create(world, Plan(id="other", product="sites"), kept={})
+
+
+async def test_a_plan_of_an_archived_product_takes_no_subscriptions() -> None:
+    world = World(MemoryStore(), clock=Clock())
+    catalog: dict[str, object] = {
+        "products": [{"id": "app", "status": "archived"}],
+        "plans": [{"id": "free"}],
+        "customers": [{"id": "acme"}],
+    }
+    await populate(world, load_catalog(catalog))
+    new = NewSubscription(customer_id="acme", plan_id="free")
+    with pytest.raises(Refusal, match="product 'app' of 'free' is archived"):
+        await provision_subscription(world, new)
+    await products.archive_product(world, "app", archived=False)
+    await provision_subscription(world, new)
+
+
+@pytest.mark.parametrize("with_product", [True, False])
+async def test_an_archived_plan_is_taken_back_as_it_was(
+    world: World, with_product: bool
+) -> None:
+    await PLANS.create_draft(world, "team")
+    await PLANS.create(world, Plan(id="new", product="app", status="draft"), kept={})
+    if with_product:
+        await products.archive_product(world, "app")
+        await products.archive_product(world, "app", archived=False)
+    else:
+        await PLANS.archive(world, "team")
+        await PLANS.archive(world, "new")
+    back = await PLANS.unarchive(world, "team")
+    assert (back.value.status, back.value.version) == ("published", 1)
+    assert (await PLANS.unarchive(world, "new")).value.status == "draft"
+    await provision_subscription(
+        world, NewSubscription(customer_id="acme", plan_id="team")
+    )
+    await publishing.publish_plan(world, "team", "all_customers")
+    with pytest.raises(Refusal, match="plan 'team' is not archived"):
+        await PLANS.unarchive(world, "team")
 
 
 async def test_whether_it_has_several_subscriptions_is_fixed_with_the_first(

@@ -17,11 +17,14 @@ from sidecar_client.local.http.graphql.checks import entitlement_view, reason_of
 from sidecar_client.local.http.graphql.moments import moment_of
 from sidecar_client.local.http.graphql.views import (
     View,
+    addon_view,
     customer_view,
     given_view,
+    plan_view,
     subscription_view,
 )
 from sidecar_client.local.management import customers, promotions, subscriptions
+from sidecar_client.local.management.packages import ADDONS, PLANS
 from sidecar_client.local.management.provisioning import (
     NewSubscription,
     TrialWish,
@@ -77,6 +80,8 @@ class Operations:
             "migrateSubscriptionToLatest": self._migrate_subscription,
             "grantPromotionalEntitlements": self._grant,
             "revokePromotionalEntitlement": self._revoke,
+            "unarchivePlan": self._unarchive_plan,
+            "unarchiveAddon": self._unarchive_addon,
             "createUsageMeasurement": self._report_usage,
             "reportEvent": self._report_events,
         }
@@ -242,6 +247,14 @@ class Operations:
             self._world, input["customerId"], input["featureId"]
         )
         return given_view(await self._world.index(), given)
+
+    async def _unarchive_plan(self, _: object, input: Input) -> View:  # noqa: A002
+        back = await PLANS.unarchive(self._world, input["id"])
+        return plan_view(await self._world.index(), back.value)
+
+    async def _unarchive_addon(self, _: object, input: Input) -> View:  # noqa: A002
+        back = await ADDONS.unarchive(self._world, input["id"])
+        return addon_view(await self._world.index(), back.value)
 
     async def _report_usage(self, _: object, input: Input) -> View:  # noqa: A002
         behavior = input.get("updateBehavior") or "DELTA"

@@ -178,6 +178,7 @@ def _package(index: CatalogIndex, package: Plan | Addon) -> View:
         "displayName": package.name or package.id,
         "description": package.description or None,
         "versionNumber": package.version,
+        "status": package.status.upper(),
         "additionalMetaData": package.metadata or None,
         "entitlements": [
             _entitlement(index, name, entitlement)

@@ -46,11 +46,11 @@ from sidecar_client.local.http.rest.words import (
     translated,
 )
 from sidecar_client.local.management.about import Told
+from sidecar_client.local.management.missing import product_of_package
 from sidecar_client.local.management.packages import (
     ADDONS,
     PLANS,
     Packages,
-    product_of_package,
 )
 from sidecar_client.local.management.publishing import publish_addon, publish_plan
 from sidecar_client.local.refusal import Refusal
