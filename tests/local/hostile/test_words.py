@@ -147,6 +147,51 @@ def test_wrong_body_below_local_is_told_in_plain_words(
     client.delete("/local/clock")
 
 
+EVENT: Final = {"customerId": "x", "eventName": "e", "idempotencyKey": "k"}
+INPUTS: Final[list[tuple[str, str, dict[str, Any]]]] = [
+    (
+        "provisionCustomer(input: $input) { __typename }",
+        "ProvisionCustomerInput",
+        {"customerId": "x", "additionalMetaData": {"a": "b"}},
+    ),
+    (
+        "provisionSubscription(input: $input) { status }",
+        "ProvisionSubscriptionInput",
+        {
+            "customerId": "x",
+            "planId": "x",
+            "startDate": "2026-01-31",
+            "addons": [{"addonId": "a", "quantity": 1}],
+            "budget": {"limit": 1, "hasSoftLimit": True},
+        },
+    ),
+    (
+        "reportEvent(input: $input)",
+        "UsageEventsReportInput",
+        {"usageEvents": [EVENT | {"dimensions": {"a": 1}, "timestamp": "2026-01-31"}]},
+    ),
+    (
+        "createUsageMeasurement(input: $input) { id }",
+        "UsageMeasurementCreateInput",
+        {"customerId": "x", "featureId": "x", "value": 1, "createdAt": "2026-01-31"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("field", "kind", "body"), INPUTS)
+def test_wrong_input_of_graphql_is_told_in_plain_words(
+    client: httpx.Client, field: str, kind: str, body: dict[str, Any]
+) -> None:
+    query = f"mutation ($input: {kind}!) {{ {field} }}"
+    for place, asked in wrong(body):
+        request = {"query": query, "variables": {"input": asked}}
+        told = client.post("/graphql", content=json.dumps(request).encode())
+        checked(told)
+        for error in told.json().get("errors", ()):
+            if error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED":
+                assert str(place[-1] if place else "$input") in error["message"]
+
+
 @pytest.mark.parametrize("path", ["/local/clock", "/graphql", "/api/v1/customers"])
 @pytest.mark.parametrize(
     "body",

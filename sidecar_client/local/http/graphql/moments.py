@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sidecar_client.local.refusal import Refusal
-from sidecar_client.local.shown import shown
+from sidecar_client.local.shown import written
 from sidecar_client.local.values import EARLIEST, LATEST, TIME_RANGE
 
 
@@ -32,9 +32,9 @@ def moment_of(given: Mapping[str, object], name: str) -> datetime | None:
     if moment is None:
         raise Refusal(
             "INVALID_ARGUMENT",
-            f"{name} is {shown(value)}; use a time such as 2026-01-31T12:00:00Z.",
+            f"{name} is {written(value)}; use a time such as 2026-01-31T12:00:00Z.",
         )
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if not EARLIEST <= aware < LATEST:
-        raise Refusal("INVALID_ARGUMENT", f"{name} is {shown(value)}; {TIME_RANGE}.")
+        raise Refusal("INVALID_ARGUMENT", f"{name} is {written(value)}; {TIME_RANGE}.")
     return aware.astimezone(UTC)

@@ -36,7 +36,7 @@ from sidecar_client.local.management.terms import Terms
 from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.service import SidecarService
 from sidecar_client.local.shape import unfit
-from sidecar_client.local.shown import shown
+from sidecar_client.local.shown import written
 from sidecar_client.local.values import Metadata
 from sidecar_client.local.world import Transaction, World
 from sidecar_client.protocol import sidecar_pb2 as pb
@@ -351,7 +351,9 @@ def _event(item: Input, at: int) -> pb.Event:
     where = f"usageEvents[{at}].dimensions"
     given: object = item.get("dimensions") or {}
     if not isinstance(given, dict):
-        raise Refusal("INVALID_ARGUMENT", f"{where} is {shown(given)}; use an object.")
+        raise Refusal(
+            "INVALID_ARGUMENT", f"{where} is {written(given)}; use an object."
+        )
     for name, value in cast("dict[str, object]", given).items():
         match value:
             case bool():
@@ -363,7 +365,7 @@ def _event(item: Input, at: int) -> pb.Event:
             case _:
                 raise Refusal(
                     "INVALID_ARGUMENT",
-                    f"{where}[{name!r}] is {shown(value)}; use a string, a number or "
+                    f"{where}[{name!r}] is {written(value)}; use a string, a number or "
                     "a boolean.",
                 )
     return pb.Event(
@@ -394,7 +396,7 @@ def _metadata(input: Input) -> Metadata | None:  # noqa: A002
     except ValidationError:
         raise Refusal(
             "INVALID_ARGUMENT",
-            f"additionalMetaData is {shown(told)}; use an object of texts.",
+            f"additionalMetaData is {written(told)}; use an object of texts.",
         ) from None
 
 

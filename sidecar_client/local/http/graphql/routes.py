@@ -6,6 +6,7 @@ Limits and errors of requests live here; what the fields do is in `operations`.
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from graphql import (
@@ -38,6 +39,8 @@ MOST_FIELDS = 50
 """How many fields of `Query` or `Mutation` one operation may ask for, fragments
 included."""
 _MOST_ERRORS = 20
+_CONSTANTS = {"True": "true", "False": "false", "None": "null"}
+_CONSTANT = re.compile(r"(?<!['\"\w])(?:True|False|None)(?!['\"\w])")
 _ABORTED = "Validation aborted."
 """What newer versions of the library say of a recursion that is too deep."""
 _MOST_MESSAGE = 1000
@@ -150,6 +153,11 @@ def _is_outage(cause: Exception | None) -> bool:
     return is_refused or isinstance(cause, StoreError)
 
 
+def _in_json(message: str) -> str:
+    """The library writes values as Python does; what is quoted is text, and stays."""
+    return _CONSTANT.sub(lambda found: _CONSTANTS[found[0]], message)
+
+
 def _told(error: GraphQLError) -> dict[str, object]:
     """An error with a code; what went wrong inside is for the log alone."""
     told: dict[str, object] = {**error.formatted}
@@ -164,6 +172,8 @@ def _told(error: GraphQLError) -> dict[str, object]:
         logger.error("GraphQL failed", exc_info=cause)
         code = "INTERNAL"
         message = "This failed inside the local sidecar; its log says why."
+    else:
+        message = _in_json(message)
     told["message"] = limited(printable(message), _MOST_MESSAGE)
     told["extensions"] = {"code": code}
     return told
