@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sidecar_client.local.customers import Customer
 from sidecar_client.local.pruning import prune
 from sidecar_client.local.records import (
+    KINDS,
     Aggregate,
     History,
     Key,
@@ -40,7 +41,8 @@ def kept_of(begun: datetime | None) -> dict[Key[BaseModel], BaseModel]:
         seen_key(aggregate, "value"): Seen(),
     }
     if begun is not None:
-        found[billed_key(counter, begun)] = Usage(total=1)
+        billed = billed_key(counter, begun)
+        found |= {billed: Usage(total=1), aggregate_key(billed): Aggregate()}
     return found
 
 
@@ -53,8 +55,7 @@ async def put(world: World, records: dict[Key[BaseModel], BaseModel]) -> None:
 
 
 async def names(world: World) -> set[str]:
-    kinds = ("customer", "usage", "history", "billed", "aggregate", "seen")
-    return {name for kind in kinds for name, _ in await world.store.scan(f"{kind}/")}
+    return {name for kind in KINDS for name, _ in await world.store.scan(f"{kind}/")}
 
 
 @pytest.fixture
@@ -68,6 +69,29 @@ async def test_what_is_of_a_period_long_over_is_removed(world: World) -> None:
     await put(world, {**kept_of(OLD), **recent})
     await prune(world)
     assert await names(world) == {key.name for key in recent}
+
+
+def of_events(
+    customer: str, updated: datetime, begun: datetime | None = None
+) -> dict[Key[BaseModel], BaseModel]:
+    """What events of a customer came to; of no period where nothing entitles it."""
+    aggregate = aggregate_key(usage_key(customer, None, "f", begun))
+    return {aggregate: Aggregate(updated=updated), seen_key(aggregate, "v"): Seen()}
+
+
+async def test_what_was_counted_for_customers_that_never_came_is_removed(
+    world: World,
+) -> None:
+    quiet, lately = NOW - timedelta(days=401), NOW - timedelta(days=399)
+    kept: dict[Key[BaseModel], BaseModel] = {
+        customer_key("here"): Customer(id="here"),
+        **of_events("here", quiet),
+        **of_events("late", lately),
+        **of_events("gone", quiet, begun=RECENT),
+    }
+    await put(world, {**kept, **of_events("nobody", quiet)})
+    await prune(world)
+    assert await names(world) == {key.name for key in kept}
 
 
 async def test_many_are_looked_at_a_part_at_a_time(world: World) -> None:
