@@ -6,7 +6,7 @@ must get the same. What the wire can carry beyond that is tried by `echo`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,9 @@ CATALOG: Final = Path(__file__).parent / "catalog.yaml"
 NOW: Final = datetime(2026, 2, 28, 22, 30, 15, 250_000, tzinfo=UTC)
 
 _CUSTOMERS = ("acme", "acme/site-1", "acme/site-9", "spent", "old", "gone", "nobody")
+_PAYING = ("rich", "rich/site-1", "short")
+"""Those who have credits, charges and a budget."""
+_COSTING = ("answers", "pages", "tokens", "coins")
 _FEATURES = ("seats", "calls", "exports", "domain", "regions", "size", "none")
 _IDS = ("", "grün", "日本", "a b", "x" * 256, "-x", "\n")
 _SET = UsageUpdateBehavior.USAGE_UPDATE_BEHAVIOR_SET
@@ -61,6 +64,7 @@ def calls() -> list[Call]:
         *_reports(),
         *_many_events(),
         *_checks(" after reports"),
+        *_credits_and_budgets(),
         *_refused(),
     ]
 
@@ -132,8 +136,26 @@ def _typed(name: str, customer: str, resource: str, feature: str) -> Iterator[Ca
     yield _call(f"{name} as a currency", GetEntitlementV2Request(**whose))
 
 
-def _lists() -> Iterator[Call]:
-    for who in _CUSTOMERS:
+def _credits_and_budgets() -> Iterator[Call]:
+    """What is left, what it denies, and what reports leave of it."""
+    yield from _asked_of_the_paying("")
+    for feature in ("answers", "pages"):
+        for customer in ("rich", "short"):
+            name = f"{feature} of {customer}"
+            yield _call(name, _report(customer, feature, 3.5))
+    yield from _asked_of_the_paying(" after reports")
+    yield from _lists(_PAYING)
+
+
+def _asked_of_the_paying(when: str) -> Iterator[Call]:
+    for who in _PAYING:
+        customer, _, resource = who.partition("/")
+        for name in _COSTING:
+            yield from _typed(f"{who} {name}{when}", customer, resource, name)
+
+
+def _lists(customers: Sequence[str] = _CUSTOMERS) -> Iterator[Call]:
+    for who in customers:
         customer, _, resource = who.partition("/")
         whose: dict[str, Any] = {"customer_id": customer}
         if resource:
