@@ -82,6 +82,11 @@ class WebhookSender:
 
         Raises `LookupError` for one that is not kept any more.
         """
+        if not self.webhooks:
+            raise ConfigurationError(
+                "the local sidecar sends no webhooks; give it one with --webhook-url, "
+                "or webhooks=[Webhook(...)]"
+            )
         loop = self._loop
         if not self._workers or loop is None:
             raise ConfigurationError(

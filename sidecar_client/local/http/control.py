@@ -5,6 +5,7 @@ Requests and answers live here; clock and faults themselves do not.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, cast
 
@@ -27,7 +28,7 @@ from sidecar_client.local.faults import (
 )
 from sidecar_client.local.http.answers import model_of
 from sidecar_client.local.http.parts import Parts
-from sidecar_client.local.shown import limited, written
+from sidecar_client.local.shown import limited, shown, written
 from sidecar_client.local.values import TIME_RANGE, ZonedMoment
 
 _MOST_PROBLEM = 4000
@@ -149,8 +150,11 @@ def _faults(parts: Parts) -> list[BaseRoute]:
         return JSONResponse(_told(active), 201)
 
     async def end(request: Request) -> Response:
+        number = request.path_params["number"]
+        if not re.fullmatch(r"[0-9]{1,9}", number):
+            raise HTTPException(404, f"{shown(number)} is no number of a fault")
         try:
-            active = faults.end(request.path_params["number"])
+            active = faults.end(int(number))
         except FaultError as error:
             raise HTTPException(404, str(error)) from None
         await _follow(parts)
@@ -165,7 +169,7 @@ def _faults(parts: Parts) -> list[BaseRoute]:
         Route("/local/faults", tell),
         Route("/local/faults", begin, methods=["POST"]),
         Route("/local/faults", end_all, methods=["DELETE"]),
-        Route("/local/faults/{number:int}", end, methods=["DELETE"]),
+        Route("/local/faults/{number}", end, methods=["DELETE"]),
     ]
 
 

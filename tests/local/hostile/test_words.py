@@ -192,6 +192,33 @@ def test_wrong_input_of_graphql_is_told_in_plain_words(
                 assert str(place[-1] if place else "$input") in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "message"),
+    [
+        ("DELETE", f"/local/faults/{'9' * 5000}", 404, "is no number of a fault"),
+        ("DELETE", "/local/faults/x", 404, "'x' is no number of a fault"),
+        ("DELETE", "/local/faults/99", 404, "no fault 99 is on"),
+        ("POST", "/local/webhooks/x/resend", 404, "sends no webhooks; give it one"),
+        ("GET", f"/local/customers?limit={'9' * 5000}", 400, "limit has 5000 char"),
+        ("GET", "/local/customers?limit=x", 400, "limit is 'x'; use a whole number"),
+        ("GET", "/local/customers/%ff", 400, "is no customer id; start with"),
+        (
+            "GET",
+            "/local/customers/acme/entitlements?scope=some",
+            400,
+            "scope is 'some'; use one of: said, all, denied",
+        ),
+        ("GET", "/local/feed?replay=x", 400, "replay is 'x'; use a number from 0"),
+    ],
+)
+def test_wrong_address_is_told_in_plain_words(
+    client: httpx.Client, method: str, path: str, status: int, message: str
+) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert message in checked(answer)
+
+
 @pytest.mark.parametrize("path", ["/local/clock", "/graphql", "/api/v1/customers"])
 @pytest.mark.parametrize(
     "body",

@@ -5,6 +5,8 @@ Only reading them lives here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -19,6 +21,16 @@ def text_of(request: Request, name: str) -> str:
     if len(text) > _MOST_TEXT:
         raise HTTPException(
             400, f"{name} has {len(text)} characters; use {_MOST_TEXT} at most"
+        )
+    return text
+
+
+def choice_of(request: Request, name: str, choices: Sequence[str]) -> str:
+    """A parameter that is one of these, the first without it."""
+    text = text_of(request, name) or choices[0]
+    if text not in choices:
+        raise HTTPException(
+            400, f"{name} is {shown(text)}; use one of: {', '.join(choices)}"
         )
     return text
 

@@ -16,7 +16,7 @@ from sidecar_client.local.catalog import CatalogIndex
 from sidecar_client.local.credit_desk import CreditDesk
 from sidecar_client.local.customers import Customer, Promotion, Subscription
 from sidecar_client.local.evaluation import Subject
-from sidecar_client.local.http.console.asked import text_of, whole_of
+from sidecar_client.local.http.console.asked import choice_of, text_of, whole_of
 from sidecar_client.local.http.console.explained import Told, Wish, explained, says
 from sidecar_client.local.http.control import iso
 from sidecar_client.local.http.parts import Parts
@@ -60,7 +60,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         wish = Wish(
             resource=text_of(request, "resource") or None,
             search=text_of(request, "search"),
-            scope=text_of(request, "scope") or "said",
+            scope=choice_of(request, "scope", ("said", "all", "denied")),
             offset=whole_of(request, "offset", 0, most=1_000_000),
             limit=whole_of(request, "limit", 50, most=_MOST),
         )
