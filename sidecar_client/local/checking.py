@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sidecar_client.local.credit_desk import CreditDesk, CreditVerdict
+from pydantic import BaseModel
+
+from sidecar_client.local.credit_desk import CreditDesk, Credits, CreditVerdict
 from sidecar_client.local.evaluation import (
     Reason,
     Standing,
@@ -19,7 +21,7 @@ from sidecar_client.local.evaluation import (
     standings,
     subject_reason,
 )
-from sidecar_client.local.records import customer_key
+from sidecar_client.local.records import Key, customer_key
 from sidecar_client.local.values import FeatureType
 from sidecar_client.local.world import World
 
@@ -39,7 +41,6 @@ class Checks:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._credits = CreditDesk(world)
 
     async def feature(
         self,
@@ -54,30 +55,39 @@ class Checks:
         index, customer = await self._world.index_and_customer(subject.customer_id)
         now = self._world.clock()
         found = standing(index, customer, subject, feature_id, now, wanted=wanted)
-        records = await self._world.read_named(found.needs) if found.needs else {}
+        purse = Credits(index, customer, subject, now)
+        needs = (*found.needs, *purse.keys(purse.prices([found])))
+        records = await self._world.read_named(needs) if needs else {}
         verdict = judge(found, records, requested_usage=usage, requested_values=values)
-        if not index.has_credit_rates:
-            return verdict
-        return (await self._credits.paid([verdict], subject, usage))[0]
+        return purse.paid(verdict, records, usage)
 
     async def currency(
         self, subject: Subject, currency_id: str, usage: float | None
     ) -> CreditVerdict:
         """Whether a subject can spend credits of a currency."""
-        return await self._credits.check(subject, currency_id, usage)
+        return await CreditDesk(self._world).check(subject, currency_id, usage)
 
     async def granted(self, subject: Subject) -> State:
         """What a subject is entitled to, whatever is used of it."""
-        reason, found = await self._standings(subject)
+        index, customer = await self._world.index_and_customer(subject.customer_id)
+        reason, found = standings(index, customer, subject, self._world.clock())
         granted = [item for item in found if item.grant]
-        return State(reason=reason, features=await self._judged(granted))
+        records = await self._world.read_named(_needs(granted))
+        return State(reason=reason, features=[judge(item, records) for item in granted])
 
     async def state(self, subject: Subject) -> State:
         """What is said about each feature, denials included, and all credits."""
-        reason, found = await self._standings(subject)
-        verdicts = await self._credits.paid(await self._judged(found), subject)
-        wallets = await self._credits.all(subject)
-        return State(reason=reason, features=verdicts, credits=wallets)
+        index, customer = await self._world.index_and_customer(subject.customer_id)
+        now = self._world.clock()
+        reason, found = standings(index, customer, subject, now)
+        purse = Credits(index, customer, subject, now)
+        wallets = purse.keys()
+        records = await self._world.read_named((*_needs(found), *wallets))
+        return State(
+            reason=reason,
+            features=[purse.paid(judge(item, records), records) for item in found],
+            credits=purse.all(records),
+        )
 
     async def exists(self, subject: Subject) -> bool:
         """Whether the customer and its resource are there, archived or not."""
@@ -85,13 +95,7 @@ class Checks:
         reason = subject_reason(customer, subject)
         return reason in (None, "CUSTOMER_IS_ARCHIVED")
 
-    async def _standings(
-        self, subject: Subject
-    ) -> tuple[Reason | None, list[Standing]]:
-        index, customer = await self._world.index_and_customer(subject.customer_id)
-        return standings(index, customer, subject, self._world.clock())
 
-    async def _judged(self, found: Sequence[Standing]) -> list[Verdict]:
-        needs = dict.fromkeys(key for item in found for key in item.needs)
-        records = await self._world.read_named(tuple(needs))
-        return [judge(item, records) for item in found]
+def _needs(found: Sequence[Standing]) -> tuple[Key[BaseModel], ...]:
+    """All that the verdicts on these are decided from, each once."""
+    return tuple(dict.fromkeys(key for item in found for key in item.needs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local import LocalSidecar
+from sidecar_client.local.checking import Checks
 from sidecar_client.local.credits import (
     Recurring,
     advanced,
@@ -21,10 +23,13 @@ from sidecar_client.local.credits import (
     voided,
 )
 from sidecar_client.local.customers import CreditGrant
+from sidecar_client.local.evaluation import Reason, Subject
 from sidecar_client.local.export import exported
 from sidecar_client.local.loading import load_catalog
+from sidecar_client.local.metering import Reporter
 from sidecar_client.local.populate import populate
 from sidecar_client.local.records import Wallet, wallet_key
+from sidecar_client.local.stores.base import Entry
 from sidecar_client.local.stores.memory import MemoryStore
 from sidecar_client.local.world import Transaction, World
 from sidecar_client.protocol import sidecar_pb2 as pb
@@ -439,6 +444,62 @@ async def test_served_export_knows_what_was_spent(clock: Clock, calls: int) -> N
     async with LocalSidecar(catalog, clock=clock) as again:
         after = await told(again)
     assert after == before
+
+
+class Moving(MemoryStore):
+    """A store in which usage is reported as soon as any was read, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world: World | None = None
+
+    async def read(self, names: Sequence[str]) -> list[Entry]:
+        """What is asked for, before anything moves."""
+        found = await super().read(names)
+        world = self.world
+        if world and any(name.startswith(("usage/", "wallet/")) for name in names):
+            self.world = None
+            report = pb.ReportUsageRequest(customer_id="c", feature_id="calls", value=5)
+            await Reporter(world).report([report])
+        return found
+
+
+async def test_answer_is_of_one_moment_though_usage_comes_meanwhile(
+    clock: Clock,
+) -> None:
+    store = Moving()
+    world, customer = World(store, clock=clock), Subject(customer_id="c")
+    told = {"id": "c", "subscriptions": [{"plan": "team"}]}
+    await populate(world, load_catalog(CATALOG | {"customers": [told]}))
+    store.world = world
+    verdict = await Checks(world).feature(customer, "calls")
+    assert (verdict.usage, verdict.reason) == (0, None)
+    verdict = await Checks(world).feature(customer, "calls")
+    assert (verdict.usage, verdict.reason) == (5, "INSUFFICIENT_CREDITS")
+
+
+async def test_state_is_of_one_moment_though_usage_comes_meanwhile(
+    clock: Clock,
+) -> None:
+    store = Moving()
+    world, customer = World(store, clock=clock), Subject(customer_id="c")
+    told = {"id": "c", "subscriptions": [{"plan": "team"}]}
+    await populate(world, load_catalog(CATALOG | {"customers": [told]}))
+    store.world = world
+
+    async def state() -> tuple[float, Reason | None, float]:
+        answer = await Checks(world).state(customer)
+        calls = next(
+            item
+            for item in answer.features
+            if item.standing.feature and item.standing.feature.id == "calls"
+        )
+        (tokens,) = answer.credits
+        assert tokens.standing is not None
+        return calls.usage, calls.reason, tokens.standing.balance.remaining
+
+    assert await state() == (0, None, 10)
+    assert await state() == (5, "INSUFFICIENT_CREDITS", 0)
 
 
 async def test_what_a_catalog_says_is_owed_is_owed_once_and_can_be_edited(
