@@ -6,7 +6,7 @@ What is asked for, and in which order, lives here; what becomes of an answer is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -112,19 +112,28 @@ def _plans(
 def _customers(client: stigg.Stigg, known: Customers) -> Iterator[dict[str, Any]]:
     v1 = client.v1
     for item in v1.customers.list(limit=_ALL_AT_ONCE):
+        found = v1.customers.list_resources(item.id, limit=_ALL_AT_ONCE)
+        resources = [resource.id for resource in found]
         yield known.customer_of(
             item,
-            resources=[
-                resource.id
-                for resource in v1.customers.list_resources(item.id, limit=_ALL_AT_ONCE)
-            ],
+            resources=resources,
             subscriptions=list(
                 v1.subscriptions.list(customer_id=item.id, limit=_ALL_AT_ONCE)
             ),
             promotions=list(
                 v1.customers.promotional_entitlements.list(item.id, limit=_ALL_AT_ONCE)
             ),
-            grants=list(
-                v1.credits.grants.list(customer_id=item.id, limit=_ALL_AT_ONCE)
-            ),
+            grants=list(_grants(client, item.id, resources)),
+        )
+
+
+def _grants(
+    client: stigg.Stigg, customer_id: str, resources: Iterable[str]
+) -> Iterator[Any]:
+    """Those of the customer, then of each resource: no list has them all."""
+    grants = client.v1.credits.grants
+    yield from grants.list(customer_id=customer_id, limit=_ALL_AT_ONCE)
+    for resource in resources:
+        yield from grants.list(
+            customer_id=customer_id, resource_id=resource, limit=_ALL_AT_ONCE
         )

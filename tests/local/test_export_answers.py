@@ -136,6 +136,7 @@ _CUSTOMER_PATHS = (
     "/v1/customers/{}/entitlements/check?currencyId=tokens",
     "/v1/customers/{}/entitlements/check?featureId=calls",
     "/v1/credits/grants?customerId={}",
+    "/v1/credits/grants?customerId={}&resourceId=shop",
 )
 
 

@@ -137,12 +137,18 @@ async def list_grants(
     currency_id: str | None = None,
     resource_id: str | None = None,
 ) -> list[Granted]:
-    """Every grant, recurring ones and the overdraft included, the oldest first."""
+    """Every grant, recurring ones and the overdraft included, the oldest first.
+
+    Of a resource, or those of no resource.
+    """
     wallets = await held_wallets(
         world, customer_id, currency_id=currency_id, resource_id=resource_id
     )
     found = [
-        (item.pool.resource_id, held) for item in wallets for held in _grants(item)
+        (item.pool.resource_id, held)
+        for item in wallets
+        if item.pool.resource_id == resource_id
+        for held in _grants(item)
     ]
     abouts = await world.read_all(
         [about_key("grant", held.grant.id or "") for _, held in found]

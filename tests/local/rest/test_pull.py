@@ -158,7 +158,14 @@ CATALOG: dict[str, Any] = {
                     "priority": 3,
                     "effective": "2023-01-01",
                     "expires": "2031-01-01",
-                }
+                },
+                {
+                    "id": "g-2",
+                    "currency": "tokens",
+                    "amount": 7,
+                    "name": "Site",
+                    "resource": "site-1",
+                },
             ],
             "metadata": {"region": "eu"},
         },

@@ -104,7 +104,7 @@ async def create_credit_grant(asked: Asked[CreateGrant, NoQuery]) -> Data[GrantD
 
 @endpoints.get("/v1/credits/grants")
 async def list_credit_grants(asked: Asked[NoBody, ListGrants]) -> Listed[GrantData]:
-    """List the grants of a customer, the oldest first."""
+    """List the grants of a customer, or of one of its resources, the oldest first."""
     query = asked.query
     created = within(query.created_at)
     grants = await management.list_grants(
