@@ -9,6 +9,7 @@ import asyncio
 import heapq
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, cast
 
@@ -88,10 +89,10 @@ class Due:
             await self._look_at_changed()
             await self._announce_due()
             self._told_until = now
-            try:
-                await asyncio.wait_for(self._news.wait(), self._patience())
-            except TimeoutError:
-                continue
+            # `wait_for` of Python 3.11 may forget that it was cancelled.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience()):
+                    await self._news.wait()
 
     def _patience(self) -> float | None:
         """How long nothing can be due; None: for ever."""

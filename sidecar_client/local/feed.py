@@ -182,7 +182,9 @@ class Subscription:
         if self._seen >= self._feed.last and not self.is_closed:
             self._news.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), within)
+                # `wait_for` of Python 3.11 may forget that it was cancelled.
+                async with asyncio.timeout(within):
+                    await self._news.wait()
             except TimeoutError:
                 return Batch(happenings=())
         batch = self._feed.since(self._seen, most=most)

@@ -67,7 +67,9 @@ class Leases:
     async def _change_within(self, seconds: float | None) -> bool:
         self._changed.clear()
         try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            # `wait_for` of Python 3.11 may forget that it was cancelled.
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
         except TimeoutError:
             return False
         return True

@@ -227,3 +227,24 @@ def test_lists_reports_events_and_refusals_are_told(demo: LocalSidecar) -> None:
         "NOT_FOUND",
     )
     assert "'nope'" in str(facts["message"])
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_waiting_ends_though_something_happens_at_that_moment(
+    feed: Feed, turns: int
+) -> None:
+    with feed.subscribe() as subscription:
+
+        async def follow() -> None:
+            while True:
+                await subscription.next(within=60)
+
+        task = asyncio.ensure_future(follow())
+        await asyncio.sleep(0)
+        feed.publish("x")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        ended, _ = await asyncio.wait([task], timeout=BOUND)
+        task.cancel()
+        assert ended == {task}

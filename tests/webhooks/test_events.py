@@ -422,6 +422,24 @@ async def test_what_is_due_is_told_once_by_all_who_share_a_store(
     assert len(tells.announced) + len(announced) == 1
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_looking_ends_though_something_happens_at_that_moment(
+    tells: Tells, turns: int
+) -> None:
+    await tells.of(subscribe(tells.world, end=NOW + timedelta(days=1)))
+    running = Due(tells.world)
+    task = asyncio.ensure_future(running.run())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    running.look()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    ended, _ = await asyncio.wait([task], timeout=20)
+    task.cancel()
+    assert ended == {task}
+
+
 async def test_store_that_is_away_is_waited_for(
     tells: Tells, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
