@@ -15,6 +15,7 @@ from typing import Final
 
 import httpx
 
+from sidecar_client.local.tasks import ended
 from sidecar_client.local.webhooks import Attempt, Delivery, Message, Webhook
 
 logger = logging.getLogger("sidecar_client.local")
@@ -174,7 +175,8 @@ class Courier:
         tasks = tuple(self._under_way)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            await ended(task)
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.due import Due
 from sidecar_client.local.shown import shown
+from sidecar_client.local.tasks import ended
 from sidecar_client.local.webhook_events import messages_of
 from sidecar_client.local.webhooks import Delivery, Webhook
 from sidecar_client.local.world import Announcement, World
@@ -119,8 +120,7 @@ class WebhookSender:
             return
         self._world.listeners.remove(self.note)
         for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+            await ended(worker)
         self._noted.clear()
         if self._made is not None:
             await self._made.close()
