@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from sidecar_client.certificates import certificate_problem
 from sidecar_client.local.stores.base import StoreError
 from sidecar_client.local.stores.redis_scripts import FORM
 
@@ -62,7 +63,7 @@ def _cause(error: BaseException, location: str) -> str:
             return f"{cause} ({text})"
     if "DB index" in text:
         return f"it has no such database; correct its number ({text})"
-    if (of_tls := _of_tls(text, location)) is not None:
+    if (of_tls := certificate_problem(text, location)) is not None:
         return of_tls
     if "timeout" in type(error).__name__.lower():
         tls = ", or speaks no TLS there" if location.startswith("rediss") else ""
@@ -71,25 +72,3 @@ def _cause(error: BaseException, location: str) -> str:
         )
     shown = text or type(error).__name__
     return f"{shown}; look whether it runs and can be reached from here"
-
-
-def _of_tls(text: str, location: str) -> str | None:
-    """What is wrong with a certificate, as OpenSSL says; None for other errors."""
-    if "ssl_" in location and "No such file" in text:
-        return (
-            "a file of a certificate that its URL names is not there; correct the path"
-        )
-    _, is_of_it, rest = text.partition("certificate verify failed: ")
-    if not is_of_it:
-        return None
-    why = rest.partition(" (_ssl")[0].rstrip(".")
-    if "mismatch" in why:
-        return (
-            f"its certificate is another host's; name the host that it is for ({why})"
-        )
-    if "expired" in why:
-        return f"its certificate has expired; renew it ({why})"
-    return (
-        "its certificate is signed by an authority that is not known here; name the"
-        f" authority's file, as with ?ssl_ca_certs=/path/to/ca.pem in the URL ({why})"
-    )

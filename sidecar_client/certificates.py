@@ -1,0 +1,31 @@
+"""What is wrong with the certificate of a server that is reached over TLS, in words.
+
+Where such errors come up, and what they are raised as, does not live here.
+"""
+
+from __future__ import annotations
+
+
+def certificate_problem(text: str, location: str) -> str | None:
+    """The cause and the cure, from what OpenSSL says; None for other errors.
+
+    `location` is the URL of the server, whose options name the files that are used.
+    """
+    if "ssl_" in location and "No such file" in text:
+        return (
+            "a file of a certificate that its URL names is not there; correct the path"
+        )
+    _, is_of_it, rest = text.partition("certificate verify failed: ")
+    if not is_of_it:
+        return None
+    why = rest.partition(" (_ssl")[0].rstrip(".")
+    if "mismatch" in why:
+        return (
+            f"its certificate is another host's; name the host that it is for ({why})"
+        )
+    if "expired" in why:
+        return f"its certificate has expired; renew it ({why})"
+    return (
+        "its certificate is signed by an authority that is not known here; name the"
+        f" authority's file, as with ?ssl_ca_certs=/path/to/ca.pem in the URL ({why})"
+    )
