@@ -6,8 +6,8 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from sidecar_client.local.management.customers import (
     archive_customer,
     provision_customer,
 )
+from sidecar_client.local.stores.base import Entry
 from sidecar_client.local.stores.memory import MemoryStore
 from sidecar_client.local.webhook_courier import Courier
 from sidecar_client.local.webhook_sender import MOST_NOTED, WebhookSender
@@ -350,6 +351,48 @@ async def test_too_much_to_be_told_is_not_kept(
         sender.note(announced)
     assert len(sender._noted) == MOST_NOTED  # pyright: ignore[reportPrivateUsage]
     assert sum("not told" in r.getMessage() for r in caplog.records) == 1
+
+
+class Swallowing(MemoryStore):
+    """It answers in the very moment in which who waits for it is cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = asyncio.Event()
+
+    async def read(self, names: Sequence[str]) -> list[Entry]:
+        if not self.is_asked.is_set():
+            self.is_asked.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return await super().read(names)
+
+
+async def test_stop_ends_what_did_not_hear_that_it_was_cancelled(hook: Webhook) -> None:
+    store = Swallowing()
+    sender = WebhookSender(World(store, clock=lambda: NOW), [hook])
+    async with asyncio.timeout(20):
+        await sender.start()
+        await store.is_asked.wait()
+        await sender.stop()
+
+
+async def test_closing_ends_a_message_that_did_not_hear_that_it_was_cancelled() -> None:
+    waits: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    courier = Courier(clock=lambda: NOW, pause=pause)
+    courier.send(Webhook(url=url, secret=SECRET), MESSAGE)
+    await until(lambda: waits)
+    async with asyncio.timeout(20):
+        await courier.close()
+    assert courier.is_idle
 
 
 def _announcement() -> Any:
