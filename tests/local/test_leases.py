@@ -6,7 +6,12 @@ import asyncio
 import socket
 import time
 
+import pytest
+
 from sidecar_client.local.leases import Leases
+
+BOUND = 5
+"""Seconds after which a test is no longer slow but stuck."""
 
 
 async def connect(leases: Leases) -> tuple[socket.socket, asyncio.Task[None]]:
@@ -47,6 +52,23 @@ async def test_lease_within_the_grace_keeps_it_running() -> None:
     over.cancel()
     second.close()
     await serving_second
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_waiting_ends_though_a_lease_comes_at_that_moment(turns: int) -> None:
+    leases = Leases({})
+    over = asyncio.create_task(leases.run_out(first=60, grace=60))
+    await asyncio.sleep(0)
+    holder, serving = await connect(leases)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    over.cancel()
+    ended, _ = await asyncio.wait([over], timeout=BOUND)
+    over.cancel()
+    assert ended == {over}
+    assert over.cancelled()
+    holder.close()
+    await serving
 
 
 async def test_holder_that_does_not_read_does_not_fill_the_memory() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, cast
 
@@ -22,6 +23,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local import LocalSidecar, server
 from sidecar_client.local.service import SidecarService
+from sidecar_client.local.stores.base import Entry
+from sidecar_client.local.stores.memory import MemoryStore
 from sidecar_client.protocol import sidecar_pb2 as pb
 from sidecar_client.protocol import sidecar_pb2_grpc
 from tests.local.wire import NOW, ask, check, refusal
@@ -104,6 +107,33 @@ def test_stopping_twice_does_no_harm() -> None:
     sidecar.start()
     sidecar.stop()
     sidecar.stop()
+
+
+class Swallowing(MemoryStore):
+    """It answers in the very moment in which who waits for it is cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_scanned = asyncio.Event()
+
+    async def scan(
+        self, prefix: str, *, after: str = "", limit: int = 1000
+    ) -> list[tuple[str, Entry]]:
+        if not self.is_scanned.is_set():
+            self.is_scanned.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return await super().scan(prefix, after=after, limit=limit)
+
+
+async def test_stopping_ends_pruning_that_did_not_hear_that_it_was_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sidecar_client.local.pruning._REST", 0.0)
+    store = Swallowing()
+    async with asyncio.timeout(20):
+        async with LocalSidecar(store=store):
+            await store.is_scanned.wait()
 
 
 def test_starting_twice_is_an_error_and_serving_goes_on() -> None:

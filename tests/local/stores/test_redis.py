@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any, cast
 from uuid import uuid4
 
@@ -123,6 +124,33 @@ async def test_sidecar_that_only_waits_keeps_everything_alive(
     assert await store.marked(["m"]) == [False]
     await write(store, 2, "m")
     await store.close()
+
+
+class Swallowing(RedisStore):
+    """Its renewal is answered in the very moment in which it is cancelled."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.renewals = 0
+        self.renews_again = asyncio.Event()
+
+    async def _renewed(self, patience: float) -> None:
+        self.renewals += 1
+        if self.renewals == 2:
+            self.renews_again.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        await super()._renewed(patience)
+
+
+async def test_closing_ends_a_renewal_that_did_not_hear_that_it_was_cancelled(
+    redis: RedisServer, prefix: str
+) -> None:
+    store = Swallowing(f"{redis.url}?prefix={prefix}&ttl=1")
+    async with asyncio.timeout(20):
+        await store.open()
+        await store.renews_again.wait()
+        await store.close()
 
 
 async def test_versions_go_on_after_everything_expired(
