@@ -36,6 +36,7 @@ from sidecar_client.local.management.features import (
     update_feature,
 )
 from sidecar_client.local.management.packages import ADDONS, PLANS
+from sidecar_client.local.management.products import archive_product
 from sidecar_client.local.management.promotions import (
     NewPromotion,
     grant_promotions,
@@ -230,6 +231,11 @@ async def test_plan_for_new_customers_changes_nothing_for_the_others(
     told = await tells.of(publish_plan(world, "team", "new_customers"))
     assert types(told) == ["plan.updated", "entitlements.updated"]
     assert told[-1].fields["entitlements"][0]["usageLimit"] == 50
+
+
+async def test_plans_and_addons_are_archived_with_their_product(tells: Tells) -> None:
+    told = await tells.of(archive_product(tells.world, "app"))
+    assert types(told) == [*["plan.deleted"] * 3, "addon.deleted"]
 
 
 async def test_plans_and_addons_that_are_made_and_archived(tells: Tells) -> None:

@@ -6,7 +6,7 @@ a few fields and in how subscriptions follow a new version.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Generic, Literal, TypeVar, cast
 
@@ -36,6 +36,7 @@ from sidecar_client.local.management.missing import (
     product_of_package,
 )
 from sidecar_client.local.management.pages import Page, Turn, page_of
+from sidecar_client.local.management.product_packages import archived
 from sidecar_client.local.records import about_key
 from sidecar_client.local.refusal import Refusal, checked_id
 from sidecar_client.local.world import Transaction, World
@@ -43,7 +44,7 @@ from sidecar_client.local.world import Transaction, World
 Package = TypeVar("Package", Plan, Addon)
 PackageStatus = Literal["published", "draft", "archived"]
 DRAFT = "archivedDraft"
-"""Under which name it is kept which version was a draft when all were archived."""
+"""Under which name it is kept which version was a draft when it was archived."""
 
 
 class Packages(Generic[Package]):
@@ -133,7 +134,10 @@ class Packages(Generic[Package]):
         return await world.transact(work)
 
     async def archive(self, world: World, name: str) -> Told[Package]:
-        """Archive every version: nobody can subscribe to it any more."""
+        """Archive all but a draft: nobody can subscribe to it any more.
+
+        What has nothing but a draft is archived with it.
+        """
 
         async def work(transaction: Transaction) -> Told[Package]:
             definitions = await definitions_of(transaction)
@@ -142,13 +146,13 @@ class Packages(Generic[Package]):
                 raise Refusal(
                     "FAILED_PRECONDITION", f"{self.word} {name!r} is archived already."
                 )
-            archived = current.model_copy(update={"status": "archived"})
-            draft = self.draft_in(definitions, name)
-            self._set_statuses(transaction, definitions, name, lambda _: "archived")
-            kept: Kept = {DRAFT: draft.version if draft else None}
+            self._replace(transaction, definitions, name, archived)
+            draft = current.version if current.status == "draft" else None
+            kept: Kept = {DRAFT: draft}
             about = await note_change(transaction, self.thing, name, kept=kept)
             self._announce(transaction, "archived", name)
-            return Told(value=archived, about=about)
+            now = current.model_copy(update={"status": "archived"})
+            return Told(value=now, about=about)
 
         return await world.transact(work)
 
@@ -166,9 +170,9 @@ class Packages(Generic[Package]):
             check_product(index, current)
             known = await transaction.read(about_key(self.thing, name))
             draft = known.kept.get(DRAFT) if known else None
-            definitions = self._set_statuses(
+            definitions = self._replace(
                 *(transaction, definitions, name),
-                lambda item: "draft" if item.version == draft else "published",
+                lambda versions: tuple(_taken_back(versions, draft)),
             )
             about = await note_change(transaction, self.thing, name, kept={DRAFT: None})
             self._announce(transaction, "unarchived", name)
@@ -223,7 +227,13 @@ class Packages(Generic[Package]):
         """Let the draft be the latest version from now on."""
         definitions = await definitions_of(transaction)
         draft = self.draft_of(definitions, name)
-        check_product(CatalogIndex.of(definitions), draft)
+        index = CatalogIndex.of(definitions)
+        check_product(index, draft)
+        if self.current(index, name).status == "archived":
+            raise Refusal(
+                "FAILED_PRECONDITION",
+                f"{self.word} {name!r} is archived; unarchive it first.",
+            )
         published = await self.edit_draft(transaction, name, {"status": "published"})
         await note_change(transaction, self.thing, name)
         self._announce(transaction, "published", name)
@@ -273,26 +283,32 @@ class Packages(Generic[Package]):
         items = put(self._all(definitions), package)
         define(transaction, self._with(definitions, items))
 
-    def _set_statuses(
+    def _replace(
         self,
         transaction: Transaction,
         definitions: Definitions,
         name: str,
-        status_of: Callable[[Package], PackageStatus],
+        changed: Callable[[Iterable[Package]], tuple[Package, ...]],
     ) -> Definitions:
-        """Give every version of a package its status."""
-        items = tuple(
-            item.model_copy(update={"status": status_of(item)})
-            if item.id == name
-            else item
-            for item in self._all(definitions)
-        )
-        changed = self._with(definitions, items)
-        define(transaction, changed)
-        return changed
+        """Put other versions of a package in the place of those there are."""
+        versions = changed(item for item in self._all(definitions) if item.id == name)
+        items = self._all(definitions)
+        for version in versions:
+            items = put(items, version)
+        definitions = self._with(definitions, items)
+        define(transaction, definitions)
+        return definitions
 
     def _announce(self, transaction: Transaction, what: str, name: str) -> None:
         transaction.announce(f"{self.thing}.{what}", **{f"{self.thing}_id": name})
+
+
+def _taken_back(versions: Iterable[Package], draft: object) -> Iterator[Package]:
+    """Versions as they were before they were archived, with what was a draft then."""
+    for item in versions:
+        was_draft = item.status == "draft" or item.version == draft
+        status: PackageStatus = "draft" if was_draft else "published"
+        yield item.model_copy(update={"status": status})
 
 
 PLANS = Packages(Plan)

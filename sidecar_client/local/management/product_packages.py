@@ -5,11 +5,27 @@ Only what definitions become lives here; who changes them does not.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from sidecar_client.local.catalog import Addon, CatalogIndex, Definitions, Plan, Product
 
 _Package = TypeVar("_Package", Plan, Addon)
+
+
+def archived(versions: Iterable[_Package]) -> tuple[_Package, ...]:
+    """All versions of packages archived, but for drafts beside what was published.
+
+    A draft is nobody's yet: archived, it would be the latest version.
+    """
+    items = tuple(versions)
+    begun = {item.id for item in items if item.status != "draft"}
+    return tuple(
+        item
+        if item.status == "draft" and item.id in begun
+        else item.model_copy(update={"status": "archived"})
+        for item in items
+    )
 
 
 def with_product(definitions: Definitions, product: Product) -> Definitions:
@@ -40,8 +56,8 @@ def with_archived_packages(definitions: Definitions, product: Product) -> Defini
     only = len(definitions.products) == 1
     return definitions.model_copy(
         update={
-            "plans": tuple(_archived(p, product, only) for p in definitions.plans),
-            "addons": tuple(_archived(a, product, only) for a in definitions.addons),
+            "plans": _archived_of(definitions.plans, product, only),
+            "addons": _archived_of(definitions.addons, product, only),
         }
     )
 
@@ -100,7 +116,10 @@ def _is_of(package: Plan | Addon, product: Product, only: bool) -> bool:
     return package.product == product.id or (only and package.product is None)
 
 
-def _archived(package: _Package, product: Product, only: bool) -> _Package:
-    if _is_of(package, product, only):
-        return package.model_copy(update={"status": "archived"})
-    return package
+def _archived_of(
+    packages: tuple[_Package, ...], product: Product, only: bool
+) -> tuple[_Package, ...]:
+    """The packages in their order, those of the product archived."""
+    theirs = archived(item for item in packages if _is_of(item, product, only))
+    found = {(item.id, item.version): item for item in theirs}
+    return tuple(found.get((item.id, item.version), item) for item in packages)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from sidecar_client.local.catalog import CatalogIndex, Plan, Product
+from sidecar_client.local.catalog import CatalogIndex, Definitions, Plan, Product
 from sidecar_client.local.customers import Customer
 from sidecar_client.local.management.about import (
     Kept,
@@ -130,13 +130,8 @@ async def archive_product(
         if (product.status == "archived") == archived:
             state = "archived already" if archived else "not archived"
             raise Refusal("FAILED_PRECONDITION", f"product {product_id!r} is {state}.")
-        definitions = await definitions_of(transaction)
+        definitions = before = await definitions_of(transaction)
         if archived:
-            for package in packages_of(definitions, product):
-                if package.status == "draft":
-                    thing: Thing = "plan" if isinstance(package, Plan) else "addon"
-                    kept: Kept = {DRAFT: package.version}
-                    await note_change(transaction, thing, package.id, kept=kept)
             definitions = with_archived_packages(definitions, product)
         product = product.model_copy(
             update={"status": "archived" if archived else "published"}
@@ -148,9 +143,26 @@ async def archive_product(
             f"product.{'archived' if archived else 'unarchived'}",
             product_id=product_id,
         )
+        if archived:
+            await _note_archived(transaction, product, before, definitions)
         return Told(value=product, about=about)
 
     return await world.transact(work)
+
+
+async def _note_archived(
+    transaction: Transaction, product: Product, before: Definitions, now: Definitions
+) -> None:
+    """Tell of each plan and add-on that was archived with its product."""
+    drafts: dict[tuple[Thing, str], int | None] = {}
+    versions = zip(packages_of(before, product), packages_of(now, product), strict=True)
+    for old, new in versions:
+        if old.status != new.status:
+            thing: Thing = "plan" if isinstance(new, Plan) else "addon"
+            drafts[thing, new.id] = new.version if old.status == "draft" else None
+    for (thing, name), draft in drafts.items():
+        await note_change(transaction, thing, name, kept={DRAFT: draft})
+        transaction.announce(f"{thing}.archived", **{f"{thing}_id": name})
 
 
 async def duplicate_product(

@@ -32,7 +32,7 @@ from sidecar_client.local.management.terms import Terms
 from sidecar_client.local.populate import populate
 from sidecar_client.local.refusal import Refusal
 from sidecar_client.local.stores.memory import MemoryStore
-from sidecar_client.local.world import World
+from sidecar_client.local.world import Announcement, World
 from tests.local.wire import NOW, Clock
 
 DRAFT: tuple[PackageStatus, ...] = ("draft",)
@@ -251,6 +251,40 @@ async def test_an_archived_plan_is_taken_back_as_it_was(
     await publishing.publish_plan(world, "team", "all_customers")
     with pytest.raises(Refusal, match="plan 'team' is not archived"):
         await PLANS.unarchive(world, "team")
+
+
+@pytest.mark.parametrize("with_product", [True, False])
+async def test_archiving_a_plan_leaves_its_draft_to_nobody(
+    world: World, with_product: bool
+) -> None:
+    before = (await world.index()).plans["free"].entitlements
+    await PLANS.create_draft(world, "free")
+    await PLANS.update(world, "free", {"entitlements": {}}, kept={})
+    if with_product:
+        await products.archive_product(world, "app")
+    else:
+        await PLANS.archive(world, "free")
+    archived = (await world.index()).plans["free"]
+    assert (archived.status, archived.version) == ("archived", 1)
+    assert archived.entitlements == before
+    if with_product:
+        await products.archive_product(world, "app", archived=False)
+    with pytest.raises(Refusal, match="plan 'free' is archived; unarchive it first"):
+        await publishing.publish_plan(world, "free", "all_customers")
+
+
+async def test_plans_and_addons_archived_with_their_product_are_told_of(
+    world: World, heard: list[Announcement]
+) -> None:
+    await PLANS.archive(world, "free")
+    heard.clear()
+    await products.archive_product(world, "app")
+    assert [item.kind for item in heard] == [
+        *("product.archived", "plan.archived", "plan.archived", "addon.archived")
+    ]
+    names = [next(iter(item.facts.values())) for item in heard]
+    assert names == ["app", "pro", "team", "more-seats"]
+    assert (await PLANS.get(world, "team")).about.updated == NOW
 
 
 async def test_whether_it_has_several_subscriptions_is_fixed_with_the_first(
