@@ -53,8 +53,10 @@ def reconcile(
 ) -> Told | Unknown:
     """Compare what the sidecar counts of a place with what was acknowledged to us.
 
-    `rows` are all the doubtful changes of the place, whose holds are doubtful, too. The
-    fence stays up when it can be told: lift it once the rows are settled.
+    `rows` are the doubtful changes of the place that are known here; their holds are
+    doubtful, too. Those of other processes are told from their holds, and it is theirs
+    to compare them. The fence stays up when it can be told: lift it once the rows are
+    settled.
     """
     token = new_key()
     quiet = _quiet(place, token, hold, pause, clock)
@@ -102,25 +104,29 @@ def _compare(
         return Unknown(
             cause="what the sidecar counted before is not known here", is_final=True
         )
-    if standing.doubtful > len(rows):
+    known = {row.measurement.key for row in rows}
+    others = [units for key, units in standing.doubts if key not in known]
+    if not all(others):
+        # What gives units back holds none: nobody knows how many.
         return Unknown(
-            cause=f"{standing.doubtful - len(rows)} more changes of the same feature"
-            " are in doubt",
+            cause=f"{len(others)} more changes of the same feature are in doubt",
             is_final=False,
         )
     total = _total(rows[0].measurement, report)
     if isinstance(total, Unknown):
         return total
     arrived = which_arrived(
-        total - standing.expected, [row.measurement.value for row in rows]
+        total - standing.expected,
+        [*(row.measurement.value for row in rows), *others],
     )
     if arrived is None:
         return Unknown(
             cause=f"the sidecar counts {total:g}, and {standing.expected:g} was"
             " acknowledged: others report the same feature",
-            is_final=True,
+            # What others have in doubt may be told apart before.
+            is_final=not others,
         )
-    ids = frozenset(rows[index].id for index in arrived)
+    ids = frozenset(rows[index].id for index in arrived if index < len(rows))
     return Told(arrived=ids, total=total, token=token)
 
 
@@ -152,6 +158,11 @@ def which_arrived(difference: float, values: Sequence[float]) -> tuple[int, ...]
     """
     if len(set(values)) == 1:
         return _which_of_equals(difference, values)
+    if min(values) > 0 or max(values) < 0:
+        if _equal(difference, 0):
+            return ()
+        if _equal(difference, sum(values)):
+            return tuple(range(len(values)))
     if len(values) > _MOST_ROWS:
         return None
     fitting: dict[tuple[float, ...], tuple[int, ...]] = {}

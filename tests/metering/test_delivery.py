@@ -23,7 +23,7 @@ from stigg_guard.metering.outbox.base import OutboxUnavailable
 from stigg_guard.metering.outbox.row import NewRow, PutOff, Row
 from stigg_guard.metering.worker import Worker
 from tests.counting_sidecar import CountingSidecar, counting_sidecar, month
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, redis_server
 
 CUSTOMER = Subject("customer-1")
 FEATURE = "feature-1"
@@ -59,6 +59,12 @@ def make(sidecar: CountingSidecar, tmp_path: Path) -> Iterator[Make]:
     yield build
     for guard in made:
         guard.close()
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
 
 
 def deliver(guard: Guard) -> None:
@@ -179,6 +185,43 @@ def test_several_changes_in_doubt_are_told_apart(
     # 4 arrived: 1 and 3. Nothing else sums up to it.
     deliver(guard)
     assert sidecar.total() == 6
+    assert rows_of(guard) == []
+
+
+@pytest.mark.parametrize("units", [(1, 1), (1, 2)])
+@pytest.mark.parametrize("faults", [("before", "before"), ("after", "before")])
+def test_changes_of_two_processes_in_doubt_are_told_apart(
+    sidecar: CountingSidecar,
+    make: Make,
+    redis: RedisServer,
+    units: tuple[float, float],
+    faults: tuple[Any, Any],
+) -> None:
+    options = {"outbox": None, "holds": redis.url}
+    one, other = make(**options), make(**options)
+    for guard, value, fault in zip((one, other), units, faults, strict=True):
+        sidecar.faults.append(fault)
+        use(guard, value)
+
+    _wait_for(lambda: not [*rows_of(one), *rows_of(other)])
+
+    assert sidecar.total() == sum(units)
+    with pytest.raises(AccessDenied):
+        use(one, 7 - sum(units))
+
+
+def test_many_different_changes_of_which_none_arrived_are_sent_again(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    sidecar.limit = 1000
+    guard = make()
+    for units in range(1, 15):
+        sidecar.faults.append("before")
+        use(guard, units)
+
+    deliver(guard)
+
+    assert sidecar.total() == sum(range(1, 15))
     assert rows_of(guard) == []
 
 

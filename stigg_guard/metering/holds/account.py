@@ -6,6 +6,7 @@ Which places there are, and steps that take of several, is `ledger`'s.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
 from stigg_guard.metering.holds.base import (
@@ -216,7 +217,7 @@ class Account:
             return None
         self._fence, self._fenced_until = op.token, now + op.lease
         self._busy(now)
-        return self.standing()
+        return replace(self.standing(), doubts=self.held.doubts)
 
     def lift(self, op: Lift, now: float) -> None:
         """End one's own fence; believe the total that was found."""

@@ -133,7 +133,8 @@ class Standing:
 
     `open` is how many holds are open or being sent, `doubtful` how many are doubtful.
     `expected` is the sidecar's total as it follows from what it acknowledged to us,
-    None where that is not known; `period` is the usage period of all this.
+    None where that is not known; `period` is the usage period of all this. `doubts` are
+    the keys and units of doubtful holds, in the order of the keys; only a `Fence` asks.
     """
 
     counted: float = 0
@@ -142,6 +143,7 @@ class Standing:
     doubtful: int = 0
     expected: float | None = None
     period: float | None = None
+    doubts: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,10 +222,10 @@ class Keep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence:
-    """Keep new holds out of an account while it is reconciled; the reply is `Standing`.
+    """Keep new holds out of an account while it is reconciled.
 
-    Lasts for `lease` seconds or until `Lift`. Another token's fence stands: the reply
-    is then None.
+    Lasts for `lease` seconds or until `Lift`. The reply is `Standing`, with its
+    `doubts`. Another token's fence stands: the reply is then None.
     """
 
     place: Place

@@ -63,6 +63,14 @@ class Held:
         """Whether nothing is or was sent of which nobody knows if it arrived."""
         return not self.open and not self.doubtful
 
+    @property
+    def doubts(self) -> tuple[tuple[str, float], ...]:
+        """The keys and units of doubtful holds, in the order of the keys."""
+        if not self.doubtful:
+            return ()
+        doubtful = (item for item in self.by_key.items() if item[1].mode == "doubtful")
+        return tuple(sorted((key, hold.units) for key, hold in doubtful))
+
     def add(self, key: str, hold: Hold) -> None:
         """Hold units under a key that holds none."""
         self._put(key, hold)

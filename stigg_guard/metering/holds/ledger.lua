@@ -531,12 +531,25 @@ local function keep(account, key)
     return 1
 end
 
+local function doubts(account)
+    local found = {}
+    if account.doubtful == 0 then return found end
+    for _, key in ipairs(redis.call('ZRANGE', account.leases, 0, -1)) do
+        local hold = find(account, key)
+        if hold and hold.mode == 'doubtful' then
+            found[#found + 1] = key
+            found[#found + 1] = text(hold.units)
+        end
+    end
+    return found
+end
+
 local function fence(account)
     local token, lease = next_text(), next_number()
     if account.fenced_until > now and account.fence ~= token then return false end
     account.fence, account.fenced_until = token, now + lease
     busy(account)
-    return standing(account)
+    return {standing(account), doubts(account)}
 end
 
 local function lift(account)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from math import nan
@@ -166,7 +167,7 @@ def _reply(op: Op, reply: Any) -> object:
         case Peek():
             return _standing(reply)
         case Fence():
-            return None if reply is None else _standing(reply)
+            return None if reply is None else _fenced(*reply)
         case Keep():
             return bool(reply)
         case _:
@@ -203,6 +204,12 @@ def _standing(reply: bytes | str) -> Standing:
         expected=float(expected) if expected else None,
         period=float(period) if period else None,
     )
+
+
+def _fenced(reply: bytes | str, doubts: Sequence[bytes | str]) -> Standing:
+    texts = [part.decode() if isinstance(part, bytes) else part for part in doubts]
+    found = zip(texts[::2], map(float, texts[1::2]), strict=True)
+    return replace(_standing(reply), doubts=tuple(sorted(found)))
 
 
 def _numbers(*numbers: float | None) -> bytes:

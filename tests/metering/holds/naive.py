@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from stigg_guard.metering.holds.base import (
@@ -98,6 +98,14 @@ class NaiveAccount:
             doubtful=modes.count("doubtful"),
             expected=self.expected,
             period=self.period,
+        )
+
+    @property
+    def doubts(self) -> tuple[tuple[str, float], ...]:
+        return tuple(
+            (key, hold.units)
+            for key, hold in sorted(self.holds.items())
+            if hold.mode == "doubtful"
         )
 
     def enter(self, period: float | None, usage: float | None) -> bool:
@@ -202,7 +210,7 @@ class NaiveHolds:
                 if account.fenced_by(now) not in (None, op.token):
                     return None
                 account.fence = (op.token, now + op.lease)
-                return account.standing()
+                return replace(account.standing(), doubts=account.doubts)
             case Lift():
                 if account.fenced_by(now) != op.token:
                     return None

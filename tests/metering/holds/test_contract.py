@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from stigg_guard.metering.holds.base import (
@@ -527,6 +529,18 @@ def test_a_fence_keeps_new_holds_out(store: Store) -> None:
     assert store.take(want("b", 99)).refusal == "fenced"
     assert store.take(want("a")).granted
     assert store.take(want(place=OTHER)).granted
+
+
+def test_a_fence_tells_which_holds_are_doubtful(store: Store) -> None:
+    store.take(want("b", 2), want("c"))
+    store.perform(Keep(place=PLACE, key="b", units=2, mode="doubtful"))
+    store.perform(Keep(place=PLACE, key="c", units=1, mode="stored"))
+    store.perform(Keep(place=PLACE, key="a", units=-1, mode="doubtful"))
+
+    fenced = cast("Standing", store.perform(Fence(place=PLACE, token="t", lease=30)))
+
+    assert list(fenced.doubts) == [("a", 0), ("b", 2)]
+    assert not store.standing().doubts
 
 
 def test_a_fence_keeps_rows_from_being_sent(store: Store) -> None:
