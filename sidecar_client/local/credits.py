@@ -175,7 +175,7 @@ def advanced(wallet: Wallet, sources: Sequence[Recurring], now: datetime) -> Wal
     waiting = [held for held in wallet.grants if held.over is None] + coming
     moments = {moment for held in waiting for moment in _changes(held, now)}
     present = {source.id for source in sources}
-    gone = [held for held in waiting if held.source and held.source not in present]
+    gone = [held for held in waiting if _is_gone(held, present, now)]
     if not moments and not gone:
         return wallet
     book = _Book(wallet, now)
@@ -187,9 +187,16 @@ def advanced(wallet: Wallet, sources: Sequence[Recurring], now: datetime) -> Wal
         _expire(book, moment)
         _begin(book, moment)
     for held in book.grants():
-        if held.source and held.source not in present and held.over is None:
+        if held.over is None and _is_gone(held, present, now):
             book.end(held, "ended", now)
     return book.closed()
+
+
+def _is_gone(held: HeldGrant, present: set[str], now: datetime) -> bool:
+    """Whether what brought a grant has ended; what is still to begin has not."""
+    if held.source is None or now < held.grant.effective:
+        return False
+    return held.source not in present
 
 
 def _coming(wallet: Wallet, source: Recurring, now: datetime) -> Iterator[HeldGrant]:

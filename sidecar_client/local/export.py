@@ -16,16 +16,13 @@ from sidecar_client.local.catalog_text import as_yaml
 from sidecar_client.local.counters import record_key
 from sidecar_client.local.credits import advanced
 from sidecar_client.local.customers import CreditGrant, Customer, StartingUsage
-from sidecar_client.local.evaluation import (
-    Standing,
-    Subject,
-    billed_counter_at,
-    standing,
-)
+from sidecar_client.local.evaluation import Standing, Subject, billed_counter_at
 from sidecar_client.local.management.pages import records_of
 from sidecar_client.local.meters import usage_of
 from sidecar_client.local.periods import Window
 from sidecar_client.local.records import DEFINITIONS, Wallet
+from sidecar_client.local.starting_usage import lasting_counter, standing_of
+from sidecar_client.local.usage_checks import usage_problems
 from sidecar_client.local.wallets import recurring_sources
 from sidecar_client.local.world import World
 
@@ -72,11 +69,35 @@ async def _usage(
     now = world.clock()
     for resource, feature in await _used(world, customer):
         subject = Subject(customer_id=customer.id, resource_id=resource)
-        found = standing(index, customer, subject, feature, now)
-        if found.grant is None or found.grant.resource_id != resource:
-            continue  # It is no longer granted, or not to this resource.
-        for value, at in await _amounts(world, found, subject):
-            yield StartingUsage(feature=feature, resource=resource, value=value, at=at)
+        found = standing_of(index, customer, subject, feature, now)
+        if found.grant is None:
+            amounts = await _lasting(world, index, customer, subject, feature)
+        elif found.grant.resource_id == resource:
+            amounts = await _amounts(world, found, subject)
+        else:
+            continue  # It is no longer granted to this resource.
+        for value, at in amounts:
+            told = StartingUsage(feature=feature, resource=resource, value=value, at=at)
+            alone = customer.model_copy(update={"usage": (told,)})
+            if not any(usage_problems(alone, index, ())):
+                yield told
+
+
+async def _lasting(
+    world: World,
+    index: CatalogIndex,
+    customer: Customer,
+    subject: Subject,
+    feature_id: str,
+) -> list[tuple[float, datetime | None]]:
+    """What was used of a feature that nothing grants now, if it never resets."""
+    counted = lasting_counter(index, customer, subject, feature_id)
+    if counted is None:
+        return []
+    feature, counter = counted
+    (record,) = await world.read_all([record_key(feature, counter)])
+    used = usage_of(feature, record, world.clock())
+    return [(used, None)] if used else []
 
 
 async def _used(world: World, customer: Customer) -> Iterable[tuple[str | None, str]]:
@@ -112,10 +133,10 @@ def _apart(
     """Usage of both periods, of the reset period alone, of the billing period alone."""
     before = window.start if window else period.start - timedelta(microseconds=1)
     both = min(used, billed) if before < period.start else used
-    parts = ((both, now), (used - both, before), (billed - both, period.start))
-    for amount, at in parts:
-        if amount > 0 and (at != period.start or period.start < before):
-            yield amount, at
+    parts = [(both, now), (used - both, before)]
+    if period.start < before:
+        parts.append((billed - both, period.start))
+    yield from (part for part in parts if part[0] > 0)
 
 
 async def _credits(

@@ -15,13 +15,7 @@ from pydantic import BaseModel
 from sidecar_client.local.catalog import Catalog, CatalogIndex, Feature
 from sidecar_client.local.catalog_diff import Change, changed
 from sidecar_client.local.credits import granted, owing, voided
-from sidecar_client.local.customers import CreditGrant, Customer, StartingUsage
-from sidecar_client.local.evaluation import (
-    Subject,
-    billed_counter_at,
-    counter_at,
-    standing,
-)
+from sidecar_client.local.customers import CreditGrant, Customer
 from sidecar_client.local.meters import starting
 from sidecar_client.local.records import (
     Key,
@@ -32,6 +26,7 @@ from sidecar_client.local.records import (
     customer_key,
     wallet_key,
 )
+from sidecar_client.local.starting_usage import counters_of
 from sidecar_client.local.values import EARLIEST
 from sidecar_client.local.wallets import recurring_sources
 from sidecar_client.local.world import Transaction, World
@@ -180,10 +175,12 @@ async def _grant(
     customer: Customer,
     grant: CreditGrant,
 ) -> None:
-    now = transaction.now
+    # One that recurs has to be there before what is spent of it can be told.
+    is_recurring = grant.type == "recurring"
+    now = max(transaction.now, grant.effective) if is_recurring else transaction.now
     wallet = await transaction.read(_place(customer, grant)) or Wallet()
     is_there = any(held.grant.id == grant.id for held in wallet.grants)
-    if is_there and grant.type != "recurring":
+    if is_there and not is_recurring:
         return
     sources = tuple(
         recurring_sources(index, customer, grant.resource, grant.currency, now)
@@ -232,13 +229,13 @@ async def _change_usage(
     counters = {
         counter.name
         for item in edited
-        for _, counter in _counters(index, customer, item, now)
+        for _, counter in counters_of(index, customer, item, now)
     }
     totals: dict[Key[Usage], float] = {}
     times: dict[Key[Usage], datetime] = {}
     features: dict[Key[Usage], Feature] = {}
     for item in said:
-        for feature, counter in _counters(index, customer, item, now):
+        for feature, counter in counters_of(index, customer, item, now):
             if counter.name in counters:
                 totals[counter] = totals.get(counter, 0.0) + item.value
                 times[counter] = max(item.at or now, times.get(counter, EARLIEST))
@@ -267,16 +264,3 @@ async def _set_usage(
     if not is_new or await transaction.read(key) is None:
         at = used.updated or transaction.now
         transaction.write(key, starting(feature.events, used.total, at))
-
-
-def _counters(
-    index: CatalogIndex, customer: Customer, usage: StartingUsage, now: datetime
-) -> Iterator[tuple[Feature, Key[Usage]]]:
-    """Where an entry is counted; nowhere while no subscription grants the feature."""
-    subject = Subject(customer_id=customer.id, resource_id=usage.resource)
-    found = standing(index, customer, subject, usage.feature, now)
-    if found.grant is not None and found.feature is not None:
-        moment = usage.at or now
-        yield found.feature, counter_at(found, subject, moment)[0]
-        if billed := billed_counter_at(found, subject, moment):
-            yield found.feature, billed

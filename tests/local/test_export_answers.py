@@ -75,12 +75,16 @@ _OF_DEBTS = _LEFT_OUT | {"effectiveAt"}
 
 
 @contextmanager
-def copied(sidecar: LocalSidecar) -> Generator[Api]:
-    """Another sidecar, that serves what the first one exports, at the same time."""
+def copied(sidecar: LocalSidecar, *, behind: timedelta) -> Generator[Api]:
+    """Another sidecar, that serves what the first one exports, at the same time.
+
+    It begins `behind` that time, as one does whose original had its clock moved.
+    """
     text = httpx.get(f"{sidecar.http_url}/local/catalog.yaml").raise_for_status().text
     catalog = read_catalog(text, "catalog.yaml")
-    clock = Clock(sidecar.clock())
+    clock = Clock(sidecar.clock() - behind)
     with LocalSidecar(catalog, clock=clock, http_port=0) as again, Api(again) as api:
+        again.clock.advance(behind)
         yield api
 
 
@@ -286,20 +290,55 @@ EVENTFUL: list[Step] = [
 """Something of everything."""
 
 
+BACK: list[Step] = [
+    ("POST", "/v1/customers/acme/unarchive", {}),
+    ("POST", "/v1/customers/bee/unarchive", {}),
+    ("POST", "/v1/subscriptions", {"id": "b", "customerId": "bee", "planId": "free"}),
+]
+"""Those who left come back."""
+
+
 @settings(max_examples=20)
-@given(steps(), st.sampled_from([timedelta(0), DAY, 33 * DAY]))
-@example(EVENTFUL, 33 * DAY)
-@example([*EVENTFUL, ("POST", "/v1/customers/bee/archive", {}), DAY], DAY)
-@example([_usage("acme", "calls", 30, None), DAY] * 2, DAY)
-def test_copy_answers_as_the_original(played: list[Step], later: timedelta) -> None:
+@given(steps(), st.sampled_from([0 * DAY, DAY, 33 * DAY]), st.just(0 * DAY))
+@example(EVENTFUL, 33 * DAY, 0 * DAY)
+@example([*EVENTFUL, ("POST", "/v1/customers/bee/archive", {}), DAY], DAY, 0 * DAY)
+@example(
+    [
+        _usage("bee", "seats", 3, None),
+        ("POST", "/v1/customers/bee/archive", {}),
+        _usage("acme", "calls", 30, None),
+        _said(20, 1),
+        DAY,
+    ],
+    DAY,
+    10_000 * DAY,
+)
+@example(
+    [_usage("bee", "seats", 3, None), ("POST", "/v1/subscriptions/bees/cancel", {})],
+    DAY,
+    0 * DAY,
+)
+@example([_usage("acme", "calls", 30, None), DAY] * 2, DAY, 9 * DAY)
+@example(
+    [_usage("acme", "calls", 3, None), ("POST", "/v1/customers/acme/archive", {})],
+    0 * DAY,
+    0 * DAY,
+)
+def test_copy_answers_as_the_original(
+    played: list[Step], later: timedelta, behind: timedelta
+) -> None:
     with (
         LocalSidecar(WORLD, clock=Clock(), http_port=0) as sidecar,
         Api(sidecar) as original,
     ):
         for step in played:
             original.do(step)
-        with copied(sidecar) as copy:
+        with copied(sidecar, behind=behind) as copy:
             assert copy.told() == original.told()
             for api in (copy, original):
                 api.sidecar.clock.advance(later)
+            assert copy.told() == original.told()
+            for api in (copy, original):
+                for step in BACK:
+                    api.do(step)
             assert copy.told() == original.told()

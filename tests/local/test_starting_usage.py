@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sidecar_client.errors import ConfigurationError
 from sidecar_client.local import LocalSidecar, load_catalog
 from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.local.conftest import Serve
-from tests.local.wire import ask
+from tests.local.wire import Clock, ask
 
 CALLS: list[dict[str, object]] = [
     {"id": "calls", "type": "metered", "meter": "incremental"}
@@ -119,6 +120,23 @@ def test_usage_of_a_subscription_that_ended_is_allowed(serve: Serve) -> None:
         subscriptions=[{"plan": "team", "status": "expired"}],
         usage=[{"feature": "calls", "value": 5}],
     )
+
+
+@pytest.mark.parametrize("plan", ["team", "monthly"])
+def test_usage_of_a_subscription_to_come_is_there_when_it_begins(
+    serve: Serve, clock: Clock, plan: str
+) -> None:
+    sidecar = serve(
+        CALLS,
+        TEAM,
+        subscriptions=[
+            {"plan": "none"},
+            {"plan": plan, "start": "2024-02-10T00:00:00Z"},
+        ],
+        usage=[{"feature": "calls", "value": 3}],
+    )
+    clock.now = datetime(2024, 2, 11, tzinfo=UTC)
+    assert used(sidecar) == 3
 
 
 def test_usage_told_twice_is_refused(serve: Serve) -> None:
