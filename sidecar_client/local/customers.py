@@ -5,6 +5,7 @@ The shape of these parts lives here; what they entitle to does not.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -188,3 +189,10 @@ class Customer(Part):
     credits: Annotated[tuple[CreditGrant, ...], Field(strict=False)] = ()
     usage: Annotated[tuple[StartingUsage, ...], Field(strict=False)] = ()
     metadata: Metadata = Field(default_factory=dict[str, str])
+
+    def turns(self) -> Iterator[datetime]:
+        """When its subscriptions and promotions begin, end, or change their status."""
+        for sub in self.subscriptions:
+            yield from filter(None, (sub.start, sub.end, sub.trial_end))
+        for promotion in self.promotions:
+            yield from filter(None, (promotion.start, promotion.end))

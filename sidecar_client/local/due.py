@@ -173,7 +173,7 @@ class Due:
         world, index = self._world, await self._world.index()
         found = [*_changes(customer, at)]
         found += await credit_lapses(world, index, customer, at)
-        if at in _ends(customer):
+        if at in customer.turns():
             found += await usage_lapses(world, index, customer, at)
         return found
 
@@ -181,16 +181,8 @@ class Due:
 def _moments(
     index: CatalogIndex, customer: Customer, after: datetime
 ) -> Iterator[datetime]:
-    yield from _ends(customer)
+    yield from customer.turns()
     yield from renewals(index, customer, after)
-
-
-def _ends(customer: Customer) -> Iterator[datetime]:
-    """When subscriptions and promotions begin and end."""
-    for sub in customer.subscriptions:
-        yield from filter(None, (sub.start, sub.end, sub.trial_end))
-    for promotion in customer.promotions:
-        yield from filter(None, (promotion.start, promotion.end))
 
 
 def _changes(customer: Customer, at: datetime) -> Iterator[Crossing]:

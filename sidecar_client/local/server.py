@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection
 from sidecar_client.local.faults import Faults, Simulated
 from sidecar_client.local.ports import AddressError, address, check_address
 from sidecar_client.local.refusal import Refusal
+from sidecar_client.local.remembered import Remembered
 from sidecar_client.local.service import SidecarService
 from sidecar_client.local.shown import limited
 from sidecar_client.local.stores.base import StoreError
@@ -79,11 +80,13 @@ class SidecarServer:
         calls: Counter[str],
         faults: Faults,
         watch: Watch,
+        remembered: Remembered,
     ) -> None:
         self._methods = _methods(service)
         self._calls = calls
         self._faults = faults
         self._watch = watch
+        self._remembered = remembered
         self._health = health.aio.HealthServicer()
         self._server: aio.Server | None = None
 
@@ -141,8 +144,11 @@ class SidecarServer:
             try:
                 if self._faults.active:
                     await self._faults.meet(name)
-                request = method.parse(sent)
-                answer = await method.answer(request)
+                if known := await self._remembered.find(name, sent):
+                    request, answer = known.request, known.answer
+                else:
+                    request = method.parse(sent)
+                    answer = await self._answer(name, method, sent, request)
                 code, message = grpc.StatusCode.OK, ""
                 self._watch.answered(name, request, answer)
                 return answer
@@ -166,6 +172,13 @@ class SidecarServer:
             return await context.abort(code, said)
 
         return handle
+
+    async def _answer(
+        self, name: str, method: Method, sent: bytes, request: Message
+    ) -> Message:
+        if self._remembered.takes(request, sent):
+            return await self._remembered.answered(name, sent, request)
+        return await method.answer(request)
 
     def _ended(
         self, name: str, code: grpc.StatusCode, message: str, seconds: float

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from google.protobuf.empty_pb2 import Empty
 
-from sidecar_client.local import messages
+from sidecar_client.local import answers, messages
 from sidecar_client.local.checking import Checks, State
 from sidecar_client.local.credit_desk import CreditVerdict
 from sidecar_client.local.evaluation import Verdict
@@ -25,7 +25,6 @@ from sidecar_client.local.metering import Reporter
 from sidecar_client.local.questions import FeatureRequest, asked, subject_of
 from sidecar_client.local.refusal import Refusal, checked_id
 from sidecar_client.local.stores.base import StoreError
-from sidecar_client.local.values import FeatureType
 from sidecar_client.local.world import World
 from sidecar_client.protocol import sidecar_pb2 as pb
 
@@ -62,7 +61,7 @@ class SidecarService:
         self, request: pb.GetEntitlementRequest
     ) -> pb.GetEntitlementResponse:
         """A feature of any type."""
-        return messages.response(await self._check(request))
+        return answers.any_type(request, await self.verdict(request))
 
     async def get_entitlement_v2(
         self, request: pb.GetEntitlementV2Request
@@ -76,57 +75,54 @@ class SidecarService:
         if request.HasField("currency_id"):
             credit = await self._currency(request)
             return pb.GetEntitlementV2Response(entitlement=messages.credit_v2(credit))
-        verdict = await self._check(request)
-        return pb.GetEntitlementV2Response(entitlement=messages.entitlement_v2(verdict))
+        return answers.any_type_v2(request, await self.verdict(request))
 
     async def get_boolean_entitlement(
         self, request: pb.GetBooleanEntitlementRequest
     ) -> pb.GetBooleanEntitlementResponse:
         """A boolean feature."""
-        verdict = await self._check(request, wanted="boolean")
-        return pb.GetBooleanEntitlementResponse(
-            has_access=verdict.has_access,
-            is_fallback=verdict.is_fallback,
-            access_denied_reason=messages.reason_name(verdict.reason),
-            entitlement=messages.boolean(verdict),
-        )
+        return answers.boolean(request, await self.verdict(request))
 
     async def get_numeric_entitlement(
         self, request: pb.GetNumericEntitlementRequest
     ) -> pb.GetNumericEntitlementResponse:
         """A numeric feature."""
-        verdict = await self._check(request, wanted="numeric")
-        return pb.GetNumericEntitlementResponse(
-            has_access=verdict.has_access,
-            is_fallback=verdict.is_fallback,
-            access_denied_reason=messages.reason_name(verdict.reason),
-            entitlement=messages.numeric(verdict),
-        )
+        return answers.numeric(request, await self.verdict(request))
 
     async def get_metered_entitlement(
         self, request: pb.GetMeteredEntitlementRequest
     ) -> pb.GetMeteredEntitlementResponse:
-        """A metered feature; the answer repeats the requested usage, 0 if absent."""
-        verdict = await self._check(request, wanted="metered")
-        return pb.GetMeteredEntitlementResponse(
-            has_access=verdict.has_access,
-            is_fallback=verdict.is_fallback,
-            access_denied_reason=messages.reason_name(verdict.reason),
-            requested_usage=request.options.requested_usage,
-            entitlement=messages.metered(verdict),
-        )
+        """A metered feature."""
+        return answers.metered(request, await self.verdict(request))
 
     async def get_enum_entitlement(
         self, request: pb.GetEnumEntitlementRequest
     ) -> pb.GetEnumEntitlementResponse:
-        """An enum feature; the answer repeats the requested values."""
-        verdict = await self._check(request, wanted="enum")
-        return pb.GetEnumEntitlementResponse(
-            has_access=verdict.has_access,
-            is_fallback=verdict.is_fallback,
-            access_denied_reason=messages.reason_name(verdict.reason),
-            requested_values=request.options.requested_values,
-            entitlement=messages.enum(verdict),
+        """An enum feature."""
+        return answers.enum(request, await self.verdict(request))
+
+    async def verdict(self, request: FeatureRequest) -> Verdict:
+        """What the answer to a check of a feature says, or a fallback in its place."""
+        subject = subject_of(request)
+        feature_id = checked_id("feature", request.feature_id)
+        question = asked(request)
+        wanted = answers.WANTED.get(type(request))
+        verdict = await self._computed(
+            lambda: self._checks.feature(
+                subject,
+                feature_id,
+                usage=question.usage,
+                values=question.values,
+                wanted=wanted,
+            )
+        )
+        if verdict is not None and verdict.reason != "FEATURE_TYPE_MISMATCH":
+            return verdict
+        return fallback_verdict(
+            feature_id,
+            question.fallback or self._fallbacks.get(feature_id),
+            wanted=wanted,
+            reason="UNKNOWN" if verdict is None else "FEATURE_TYPE_MISMATCH",
         )
 
     async def get_entitlements(
@@ -196,30 +192,6 @@ class SidecarService:
         if not self._offline:
             await _done(self._intake.take(request.events))
         return Empty()
-
-    async def _check(
-        self, request: FeatureRequest, *, wanted: FeatureType | None = None
-    ) -> Verdict:
-        subject = subject_of(request)
-        feature_id = checked_id("feature", request.feature_id)
-        question = asked(request)
-        verdict = await self._computed(
-            lambda: self._checks.feature(
-                subject,
-                feature_id,
-                usage=question.usage,
-                values=question.values,
-                wanted=wanted,
-            )
-        )
-        if verdict is not None and verdict.reason != "FEATURE_TYPE_MISMATCH":
-            return verdict
-        return fallback_verdict(
-            feature_id,
-            question.fallback or self._fallbacks.get(feature_id),
-            wanted=wanted,
-            reason="UNKNOWN" if verdict is None else "FEATURE_TYPE_MISMATCH",
-        )
 
     async def _currency(self, request: pb.GetEntitlementV2Request) -> CreditVerdict:
         subject = subject_of(request)

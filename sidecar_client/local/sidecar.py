@@ -30,6 +30,7 @@ from sidecar_client.local.loop_thread import LoopThread
 from sidecar_client.local.populate import populate
 from sidecar_client.local.ports import address
 from sidecar_client.local.pruning import keep_pruning
+from sidecar_client.local.remembered import Remembered
 from sidecar_client.local.server import SidecarServer
 from sidecar_client.local.service import SidecarService
 from sidecar_client.local.stores.base import StoreError
@@ -192,7 +193,11 @@ class LocalSidecar:
                 f"the local sidecar on {self.target} is already running; stop it first"
             )
         server = SidecarServer(
-            self.service, calls=self.calls, faults=self.faults, watch=self._watch
+            self.service,
+            calls=self.calls,
+            faults=self.faults,
+            watch=self._watch,
+            remembered=Remembered(self.world, self.service),
         )
         try:
             await self._fill()
