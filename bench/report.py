@@ -46,9 +46,11 @@ SIDECAR_METHOD: Final = """\
 How to read it: ratios are made between slices of the same round, as in RESULTS.md. Each
 server, and the one client that asks it with raw grpc.aio, is a process of its own on
 the same cores. The empty server is grpc.aio that reads a check and gives one answer:
-what a server in Python can reach. The server's CPU is that of its process, by all calls
-of the slice. SQLite's file is on the machine's disk, Redis on loopback, writing its
-append-only file each second. Starts are from the command to the first answer over gRPC.
+what a server in Python can reach. With its store in memory, the sidecar remembers what
+it answered while nothing changes it; a new check is decided each time. The server's CPU
+is that of its process, by all calls of the slice. SQLite's file is on the machine's
+disk, Redis on loopback, writing its append-only file each second. Starts are from the
+command to the first answer over gRPC.
 """
 
 

@@ -40,6 +40,15 @@ def _metered() -> bytes:
     ).SerializeToString()
 
 
+def _new() -> bytes:
+    """A check that was not asked lately: of more usage than the one before."""
+    return pb.GetEntitlementRequest(
+        customer_id=CUSTOMER,
+        feature_id=METERED,
+        options=pb.GetEntitlementOptions(requested_usage=next(_numbers) % 20_000),
+    ).SerializeToString()
+
+
 def _state() -> bytes:
     return pb.GetEntitlementsStateV2Request(customer_id=CUSTOMER).SerializeToString()
 
@@ -76,6 +85,7 @@ def batch(
 WORK: Final[dict[str, tuple[Method[Any, Any], Callable[[], bytes]]]] = {
     "a check": (GET_ENTITLEMENT, lambda: REQUEST),
     "a check of usage": (GET_ENTITLEMENT, _metered),
+    "a new check of usage": (GET_ENTITLEMENT, _new),
     "all entitlements": (GET_ENTITLEMENTS_STATE_V2, _state),
     "a report of usage": (REPORT_USAGE, _report),
     "a report of 100 events": (REPORT_EVENTS, _events),

@@ -5,7 +5,11 @@ Only translation lives here; what is granted was decided in `evaluation`.
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import lru_cache
 from typing import TypedDict
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidecar_client.local.catalog import Feature
 from sidecar_client.local.credit_desk import CreditVerdict
@@ -25,6 +29,7 @@ _TYPES = {
     "enum": pb.FEATURE_TYPE_ENUM,
 }
 _PERIODS = {
+    None: pb.ENTITLEMENT_RESET_PERIOD_UNSPECIFIED,
     "hour": pb.ENTITLEMENT_RESET_PERIOD_HOUR,
     "day": pb.ENTITLEMENT_RESET_PERIOD_DAY,
     "week": pb.ENTITLEMENT_RESET_PERIOD_WEEK,
@@ -62,15 +67,13 @@ def metered(verdict: Verdict) -> pb.MeteredEntitlement:
         is_unlimited=bool(grant and grant.entitlement.unlimited),
         current_usage=verdict.usage,
         # Set although it says nothing, as in the vendor's sample results.
-        reset_period=pb.ENTITLEMENT_RESET_PERIOD_UNSPECIFIED,
+        reset_period=_PERIODS[window.period if window else None],
+        usage_period_anchor=_timestamp(window.anchor) if window else None,
+        usage_period_start=_timestamp(window.start) if window else None,
+        usage_period_end=_timestamp(window.end) if window else None,
     )
     if grant and grant.entitlement.soft_limit:
         entitlement.has_soft_limit = True
-    if window is not None:
-        entitlement.reset_period = _PERIODS[window.period]
-        entitlement.usage_period_anchor.FromDatetime(window.anchor)
-        entitlement.usage_period_start.FromDatetime(window.start)
-        entitlement.usage_period_end.FromDatetime(window.end)
     return entitlement
 
 
@@ -159,6 +162,14 @@ def _credit(standing: CreditStanding) -> pb.CreditEntitlement:
     if balance.period_end is not None:
         entitlement.usage_period_end.FromDatetime(balance.period_end)
     return entitlement
+
+
+@lru_cache(maxsize=4096)
+def _timestamp(moment: datetime) -> Timestamp:
+    """The moment in a message, of which messages take copies."""
+    made = Timestamp()
+    made.FromDatetime(moment)
+    return made
 
 
 def _feature(standing: Standing) -> pb.EntitlementFeature | None:

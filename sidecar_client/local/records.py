@@ -6,6 +6,7 @@ Names of keys and the shape of records live here; stores only keep them.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Generic, Literal, NamedTuple, TypeVar
 
@@ -187,14 +188,19 @@ def usage_key(
     No resource for what is used on a subscription of the whole customer; no window for
     usage that never resets.
     """
-    window = "" if window_start is None else window_start.strftime(WINDOW)
+    window = "" if window_start is None else _named(window_start)
     return Key(f"usage/{customer_id}/{resource_id or ''}/{feature_id}/{window}", Usage)
+
+
+@lru_cache(maxsize=4096)
+def _named(window_start: datetime) -> str:
+    return window_start.strftime(WINDOW)
 
 
 def billed_key(counter: Key[Usage], period_start: datetime) -> Key[Usage]:
     """Where usage is counted by billing periods, beside a counter of reset periods."""
     scope = counter.name.partition("/")[2].rpartition("/")[0]
-    return Key(f"billed/{scope}/{period_start.strftime(WINDOW)}+", Usage)
+    return Key(f"billed/{scope}/{_named(period_start)}+", Usage)
 
 
 def history_key(counter_name: str) -> Key[History]:

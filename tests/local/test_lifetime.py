@@ -299,7 +299,7 @@ def test_own_failure_is_a_status_without_a_traceback(
     async def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(SidecarService, "_check", fail)
+    monkeypatch.setattr(SidecarService, "verdict", fail)
     with caplog.at_level(logging.ERROR):
         code, message = refusal(demo, pb.GetEntitlementRequest(**TEMPLATES))
     assert code is grpc.StatusCode.INTERNAL
