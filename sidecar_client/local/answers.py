@@ -46,9 +46,7 @@ def boolean(
 ) -> pb.GetBooleanEntitlementResponse:
     """A boolean feature."""
     return pb.GetBooleanEntitlementResponse(
-        has_access=verdict.has_access,
-        is_fallback=verdict.is_fallback,
-        access_denied_reason=messages.reason_name(verdict.reason),
+        **messages.outcome(verdict),
         entitlement=messages.boolean(verdict),
     )
 
@@ -58,9 +56,7 @@ def numeric(
 ) -> pb.GetNumericEntitlementResponse:
     """A numeric feature."""
     return pb.GetNumericEntitlementResponse(
-        has_access=verdict.has_access,
-        is_fallback=verdict.is_fallback,
-        access_denied_reason=messages.reason_name(verdict.reason),
+        **messages.outcome(verdict),
         entitlement=messages.numeric(verdict),
     )
 
@@ -70,9 +66,7 @@ def metered(
 ) -> pb.GetMeteredEntitlementResponse:
     """A metered feature; the answer repeats the requested usage, 0 if absent."""
     return pb.GetMeteredEntitlementResponse(
-        has_access=verdict.has_access,
-        is_fallback=verdict.is_fallback,
-        access_denied_reason=messages.reason_name(verdict.reason),
+        **messages.outcome(verdict),
         requested_usage=request.options.requested_usage,
         entitlement=messages.metered(verdict),
     )
@@ -83,9 +77,7 @@ def enum(
 ) -> pb.GetEnumEntitlementResponse:
     """An enum feature; the answer repeats the requested values."""
     return pb.GetEnumEntitlementResponse(
-        has_access=verdict.has_access,
-        is_fallback=verdict.is_fallback,
-        access_denied_reason=messages.reason_name(verdict.reason),
+        **messages.outcome(verdict),
         requested_values=request.options.requested_values,
         entitlement=messages.enum(verdict),
     )

@@ -43,6 +43,23 @@ def reason_name(reason: Reason | None) -> str | None:
     return None if reason is None else f"ACCESS_DENIED_REASON_{reason}"
 
 
+class Outcome(TypedDict):
+    """What every answer to a check says, whatever it was about."""
+
+    has_access: bool
+    is_fallback: bool
+    access_denied_reason: str | None
+
+
+def outcome(verdict: Verdict | CreditVerdict) -> Outcome:
+    """Whether access is granted, and by what."""
+    return {
+        "has_access": verdict.has_access,
+        "is_fallback": verdict.is_fallback,
+        "access_denied_reason": reason_name(verdict.reason),
+    }
+
+
 def boolean(verdict: Verdict) -> pb.BooleanEntitlement:
     """The entitlement to a boolean feature."""
     return pb.BooleanEntitlement(feature=_feature(verdict.standing))
@@ -115,9 +132,7 @@ def entitlement(verdict: Verdict) -> pb.Entitlement:
 def response(verdict: Verdict) -> pb.GetEntitlementResponse:
     """The answer to a check of a feature of any type."""
     return pb.GetEntitlementResponse(
-        has_access=verdict.has_access,
-        is_fallback=verdict.is_fallback,
-        access_denied_reason=reason_name(verdict.reason),
+        **outcome(verdict),
         **_one_of(verdict),
     )
 
@@ -125,9 +140,7 @@ def response(verdict: Verdict) -> pb.GetEntitlementResponse:
 def entitlement_v2(verdict: Verdict) -> pb.EntitlementV2:
     """The answer of the second version, alone or in a list."""
     return pb.EntitlementV2(
-        has_access=verdict.has_access,
-        is_fallback=verdict.is_fallback,
-        access_denied_reason=reason_name(verdict.reason),
+        **outcome(verdict),
         **_one_of(verdict),
     )
 
@@ -135,9 +148,7 @@ def entitlement_v2(verdict: Verdict) -> pb.EntitlementV2:
 def credit_v2(verdict: CreditVerdict) -> pb.EntitlementV2:
     """The answer about a currency of credits, alone or in a list."""
     return pb.EntitlementV2(
-        has_access=verdict.has_access,
-        is_fallback=verdict.is_fallback,
-        access_denied_reason=reason_name(verdict.reason),
+        **outcome(verdict),
         credit=_credit(verdict.standing) if verdict.standing else None,
     )
 
