@@ -22,8 +22,8 @@ from sidecar_client.protocol import sidecar_pb2 as pb
 
 MOST: Final = 4096
 """How many are kept; for one more, the oldest is forgotten."""
-MOST_BYTES: Final = 1024
-"""Larger requests are answered anew each time."""
+MOST_BYTES: Final = 4096
+"""What is larger, of requests and answers, is found anew each time."""
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
@@ -86,7 +86,7 @@ class Remembered:
         now = self._world.clock()
         verdict = await self._service.verdict(cast("FeatureRequest", request))
         answer = ANSWERS[type(request)](request, verdict)
-        if _is_lasting(verdict):
+        if _is_lasting(verdict) and answer.ByteSize() <= MOST_BYTES:
             await self._keep((method, sent), request, answer, verdict, now)
         return answer
 

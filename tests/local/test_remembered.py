@@ -30,6 +30,7 @@ from tests.local.naive import at
 from tests.local.wire import NOW, Clock, check
 
 DAY = timedelta(days=1)
+MANY = [f"format-{number}" for number in range(500)]
 
 
 def catalog(**customer: Any) -> Written:
@@ -37,6 +38,7 @@ def catalog(**customer: Any) -> Written:
         "features": [
             {"id": "sso", "type": "boolean"},
             {"id": "size", "type": "numeric"},
+            {"id": "formats", "type": "enum", "values": MANY},
             {"id": "calls", "type": "metered", "meter": "incremental"},
             {"id": "paid", "type": "metered", "meter": "incremental"},
             {
@@ -56,7 +58,14 @@ def catalog(**customer: Any) -> Written:
                 },
                 "charges": {"paid": {"price": 1}},
             },
-            {"id": "pro", "entitlements": {"sso": True, "size": {"value": 3}}},
+            {
+                "id": "pro",
+                "entitlements": {
+                    "sso": True,
+                    "size": {"value": 3},
+                    "formats": {"values": MANY},
+                },
+            },
         ],
         "customers": [{"id": "c", "subscriptions": [{"plan": "pro"}]} | customer],
     }
@@ -195,8 +204,12 @@ async def test_same_check_is_answered_from_memory(make: Callable[..., Any]) -> N
         pb.GetEntitlementRequest(customer_id="c", feature_id="paid"),
         pb.GetEntitlementV2Request(customer_id="c", currency_id="tokens"),
         sso(options=pb.GetEntitlementOptions(requested_values=["v" * MOST_BYTES])),
+        pb.GetEntitlementRequest(customer_id="c", feature_id="formats"),
     ],
-    ids=["list", "nobody", "fallback", "events", "budget", "credits", "large"],
+    ids=[
+        *("list", "nobody", "fallback", "events", "budget", "credits"),
+        *("large request", "large answer"),
+    ],
 )
 async def test_other_answers_are_found_anew(request_: Any) -> None:
     paid = {"plan": "free", "budget": {"limit": 5}}
