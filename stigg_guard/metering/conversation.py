@@ -370,9 +370,9 @@ def _keep_flow(
         return fate
     item.is_held = False
     if not is_in_transaction:
-        # Its worker may have ended the hold by now: no units are held again.
+        # Its worker may be sending the row by now, or have ended the hold.
         mode: Mode = "doubtful" if row.doubtful else "stored"
-        yield Hold(replace(keep, units=None, mode=mode))
+        yield Hold(replace(keep, units=None, mode=mode, only_if_open=True))
     return fate
 
 

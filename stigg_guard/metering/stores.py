@@ -155,8 +155,8 @@ class Stores(Holding):
 
     def _stored_by_commit(self, rows: list[NewRow]) -> None:
         for row in rows:
-            # Another process may have delivered it: no units are held again.
-            self.keep(row, units=None)
+            # Another process may be sending it by now, or have delivered it.
+            self.keep(row, units=None, only_if_open=True)
         self.wake()
 
     def restore(self) -> None:
@@ -172,7 +172,12 @@ class Stores(Holding):
             _logger.warning("What waits in the outbox is not held again: %s", error)
 
     def keep(
-        self, row: Row | NewRow, units: float | None, *, only_if_lost: bool = False
+        self,
+        row: Row | NewRow,
+        units: float | None,
+        *,
+        only_if_lost: bool = False,
+        only_if_open: bool = False,
     ) -> None:
         """Hold the units of a stored row until it is acknowledged.
 
@@ -189,6 +194,7 @@ class Stores(Holding):
                 mode="doubtful" if row.doubtful else "stored",
                 period=row.period,
                 only_if_lost=only_if_lost,
+                only_if_open=only_if_open,
             )
         )
         self.note_kept(row)

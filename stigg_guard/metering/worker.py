@@ -89,20 +89,14 @@ class Worker:
 
     def keep(self, row: Row, mode: Mode) -> bool:
         """Put a row's hold into a mode; False when its account is fenced."""
-        place = place_of(row.measurement)
-        if not row.is_held or place is None:
-            return True
-        kept = self.hold(
-            Keep(
-                place=place,
-                key=row.measurement.key,
-                units=held_units(row.measurement),
-                mode=mode,
-                lease=LEASE,
-                period=row.period,
-            )
-        )
-        return kept is not False
+        keep = _keep(row, mode)
+        return keep is None or self.hold(keep) is not False
+
+    def keep_each(self, rows: Sequence[Row], mode: Mode) -> None:
+        """Put the holds of rows that no fence keeps back into a mode."""
+        keeps = [keep for row in rows if (keep := _keep(row, mode)) is not None]
+        if keeps:
+            self._holds.perform_each(keeps)
 
 
 class _Delivery:
@@ -120,6 +114,8 @@ class _Delivery:
         rows = list(self._rows.values())
         events = [row for row in rows if row.measurement.event is not None]
         for batch in batches(events, MOST_EVENTS):
+            if self._outage is None:
+                self._worker.keep_each(batch, "sending")
             self._send(batch)
         usages = [row for row in rows if row.measurement.event is None]
         for batch in batches(self._certain(usages), MOST_USAGES):
@@ -153,6 +149,7 @@ class _Delivery:
             return
         if self._outage is not None:
             self._put_off(batch, self._outage, tried=False)
+            self._worker.keep_each(batch, "stored")
             return
         self._extend()
         reply = self._worker.report([row.measurement for row in batch])
@@ -293,6 +290,20 @@ class _Delivery:
             )
         )
         yield from missing
+
+
+def _keep(row: Row, mode: Mode) -> Keep | None:
+    place = place_of(row.measurement)
+    if not row.is_held or place is None:
+        return None
+    return Keep(
+        place=place,
+        key=row.measurement.key,
+        units=held_units(row.measurement),
+        mode=mode,
+        lease=LEASE,
+        period=row.period,
+    )
 
 
 def place_of(measurement: Measurement) -> Place | None:

@@ -6,18 +6,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from sidecar_client.local import LocalSidecar
 from stigg_guard import AccessDenied, Guard, Happening, Requirement, Subject
 from stigg_guard.asgi import StiggGuardMiddleware
 from stigg_guard.decision import Answer
+from stigg_guard.metering.holds.base import Peek, Place, Standing
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.metering.outbox.base import OutboxUnavailable
 from stigg_guard.metering.outbox.row import NewRow, PutOff, Row
@@ -27,6 +30,19 @@ from tests.redis_server import RedisServer, redis_server
 
 CUSTOMER = Subject("customer-1")
 FEATURE = "feature-1"
+
+METERED_BY_EVENTS: Final = {
+    "features": [
+        {
+            "id": FEATURE,
+            "type": "metered",
+            "meter": "incremental",
+            "events": {"event": "used", "aggregation": "sum", "field": "units"},
+        }
+    ],
+    "plans": [{"id": "basic", "entitlements": {FEATURE: {"limit": 4}}}],
+    "customers": [{"id": CUSTOMER.customer_id, "subscriptions": [{"plan": "basic"}]}],
+}
 
 Make = Callable[..., Guard]
 
@@ -286,6 +302,46 @@ def test_a_total_in_doubt_is_sent_again(sidecar: CountingSidecar, make: Make) ->
     deliver(guard)
     assert sidecar.total() == 5
     assert rows_of(guard) == []
+
+
+def test_an_event_that_the_sidecar_counts_at_once_counts_once(make: Make) -> None:
+    def use_two() -> None:
+        options: Any = {"event": "used", "dimensions": {"units": 2}}
+        with guard.metered(CUSTOMER, FEATURE, value=2, **options):
+            pass
+
+    def ask(happening: Happening) -> None:
+        # It is in the sidecar's usage by now, and its hold has not ended yet.
+        with suppress(LookupError), guard.metered(CUSTOMER, FEATURE):
+            raise LookupError
+
+    with LocalSidecar(catalog=METERED_BY_EVENTS) as counting:
+        guard = make(target=counting.target, hooks={"delivered": ask})
+        use_two()
+        deliver(guard)
+
+        use_two()
+
+        deliver(guard)
+        with pytest.raises(AccessDenied):
+            use_two()
+
+
+def test_what_an_outage_kept_from_being_sent_holds_as_what_waits(
+    sidecar: CountingSidecar, make: Make
+) -> None:
+    guard = make()
+    for _ in range(2):
+        with guard.metered(CUSTOMER, FEATURE, event="used"):
+            pass
+    sidecar.faults.extend(["reject", "before"])
+
+    worker_of(guard).step()
+
+    place = Place(CUSTOMER.customer_id, None, FEATURE)
+    standing = guard.stores.holds.perform(Peek(place=place))
+    assert isinstance(standing, Standing)
+    assert (standing.held, standing.open) == (2, 0)
 
 
 def test_an_event_in_doubt_is_sent_again_with_its_key_and_time(

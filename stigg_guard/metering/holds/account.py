@@ -197,6 +197,8 @@ class Account:
         if op.mode == "sending" and self._fenced_until > now:
             return False
         hold = self.held.by_key.get(op.key)
+        if op.only_if_open and (hold is None or hold.mode != "open"):
+            return True
         if hold is None:
             if not self._is_of_now(op.period):
                 return True

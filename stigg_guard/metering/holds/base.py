@@ -203,7 +203,8 @@ class Renew:
 class Keep:
     """Put a hold into a mode, or hold it again in that mode when it was lost.
 
-    With `only_if_lost` a hold that is there stays as it is: somebody may be at it.
+    With `only_if_lost` a hold that is there stays as it is: somebody may be at it. With
+    `only_if_open` nothing changes of one that is not open: its worker was faster.
 
     `stored` and `doubtful` last for `STORED_FOR` from now, the others for `lease`. The
     reply is False, and nothing has changed, for `sending` while the account is fenced;
@@ -218,6 +219,7 @@ class Keep:
     lease: float = 30
     period: float | None = None
     only_if_lost: bool = False
+    only_if_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

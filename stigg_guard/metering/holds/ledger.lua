@@ -515,10 +515,13 @@ local function keep(account, key)
     local numbers = next_text()
     local units, lease, period, rest = unpack_numbers('<ddd', numbers)
     local only_if_lost = string.sub(numbers, rest, rest) == '1'
-    local mode = string.sub(numbers, rest + 1)
+    local only_if_open = string.sub(numbers, rest + 1, rest + 1) == '1'
+    local mode = string.sub(numbers, rest + 2)
     units, period = some(units), some(period)
     if mode == 'sending' and account.fenced_until > now then return 0 end
-    if find(account, key) then
+    local known = find(account, key)
+    if only_if_open and not (known and known.mode == 'open') then return 1 end
+    if known then
         if only_if_lost then return 1 end
     elseif not is_of_now(account, period) then
         return 1

@@ -149,7 +149,7 @@ def _call(op: _OfOnePlace, prefix: str) -> Call:
             return _named("renew", keys, op.lease, _or_nothing(op.period), *flat)
         case Keep():
             kept = _numbers(op.units, op.lease, op.period)
-            only = b"1" if op.only_if_lost else b"0"
+            only = b"%d%d" % (op.only_if_lost, op.only_if_open)
             return _named("keep", keys, op.key, kept + only + op.mode.encode())
         case Fence():
             return _named("fence", keys, op.token, op.lease)

@@ -308,6 +308,8 @@ def _keep(op: Keep, account: NaiveAccount, now: float) -> bool:
     if op.mode == "sending" and account.fenced_by(now) is not None:
         return False
     hold = account.holds.get(op.key)
+    if op.only_if_open and (hold is None or hold.mode != "open"):
+        return True
     if hold is None:
         if not account.enter(op.period, None):
             return True

@@ -85,6 +85,7 @@ def steps(
             lease=leases,
             period=periods,
             only_if_lost=st.booleans(),
+            only_if_open=st.booleans(),
         ),
         st.builds(Fence, place=places, token=st.sampled_from(TOKENS), lease=leases),
         st.builds(

@@ -238,6 +238,20 @@ def test_only_a_lost_hold_is_held_again(store: Store) -> None:
     assert store.standing() == Standing(counted=1, held=1, expected=0, period=100)
 
 
+def test_only_an_open_hold_is_kept_as_one_that_waits(store: Store) -> None:
+    waits = Keep(place=PLACE, key="a", units=None, mode="stored", only_if_open=True)
+    store.perform(waits)
+    assert store.standing() == Standing()
+    store.take(want("a", 2))
+    store.perform(Keep(place=PLACE, key="a", units=2, mode="sending"))
+    store.perform(waits)
+    assert store.standing().open == 1
+
+    store.perform(Keep(place=PLACE, key="a", units=2, mode="open"))
+    store.perform(waits)
+    assert (store.standing().open, store.standing().held) == (0, 2)
+
+
 @pytest.mark.parametrize("mode", ["stored", "doubtful"])
 def test_what_waits_is_in_no_usage_that_the_sidecar_tells(
     store: Store, mode: Mode
