@@ -25,6 +25,7 @@ from sidecar_client.local.lapses import (
 )
 from sidecar_client.local.management.pages import records_of
 from sidecar_client.local.records import Wallet, customer_key
+from sidecar_client.local.stores.base import StoreError
 from sidecar_client.local.world import Announcement, Transaction, World
 
 logger = logging.getLogger("sidecar_client.local")
@@ -75,11 +76,13 @@ class Due:
         while True:
             try:
                 await self._run()
+            except StoreError as error:
+                logger.warning("What is due is looked at again: %s", error)
             except Exception:
                 logger.exception("What is due was not told; it is looked at again.")
-                # What is told a second time is known by its mark.
-                self._all_since = self._told_until
-                await asyncio.sleep(_LOOK)
+            # What is told a second time is known by its mark.
+            self._all_since = self._told_until
+            await asyncio.sleep(_LOOK)
 
     async def _run(self) -> None:
         while True:

@@ -49,6 +49,12 @@ async def populate(world: World, catalog: Catalog) -> tuple[Change, ...]:
     Raises `ConfigurationError`, and changes nothing, where what the world has besides
     does not fit the catalog.
     """
+    changes = await _populate(world, catalog)
+    await world.index()  # From now on it is noticed when the store loses it.
+    return changes
+
+
+async def _populate(world: World, catalog: Catalog) -> tuple[Change, ...]:
     while True:
         kept = await world.read(SOURCE)
         if kept is None:

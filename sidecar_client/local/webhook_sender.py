@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.due import Due
 from sidecar_client.local.shown import shown
+from sidecar_client.local.stores.base import StoreError
 from sidecar_client.local.tasks import ended
 from sidecar_client.local.webhook_events import messages_of
 from sidecar_client.local.webhooks import Delivery, Webhook
@@ -154,6 +155,8 @@ class WebhookSender:
                 due.note(announcement)
                 try:
                     await self._tell(announcement)
+                except StoreError as error:
+                    logger.warning("No webhook for %s: %s", announcement.kind, error)
                 except Exception:
                     logger.exception("A webhook was not made.")
                 self._noted.popleft()

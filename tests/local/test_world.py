@@ -106,14 +106,18 @@ async def test_mark_is_new_once(world: World) -> None:
     assert await world.transact(mark) == [False, False, False]
 
 
-async def test_store_that_was_emptied_is_no_world_without_customers() -> None:
+@pytest.mark.parametrize("was_asked", [True, False])
+async def test_store_that_was_emptied_is_no_world_without_customers(
+    was_asked: bool,
+) -> None:
     store = MemoryStore()
     sidecar = LocalSidecar(store=store, clock=Clock())
     async with sidecar:
         asked = pb.GetEntitlementRequest(
             customer_id="customer-demo-01", feature_id="feature-04-analytics"
         )
-        assert (await sidecar.service.get_entitlement(asked)).has_access
+        if was_asked:
+            assert (await sidecar.service.get_entitlement(asked)).has_access
         names = [name for name, _ in await store.scan("customer/")]
         emptied: dict[str, BaseModel | None] = dict.fromkeys(
             [*names, DEFINITIONS.name, SOURCE.name]

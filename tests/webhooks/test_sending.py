@@ -23,7 +23,7 @@ from sidecar_client.local.management.customers import (
     archive_customer,
     provision_customer,
 )
-from sidecar_client.local.stores.base import Entry
+from sidecar_client.local.stores.base import Entry, StoreError
 from sidecar_client.local.stores.memory import MemoryStore
 from sidecar_client.local.webhook_courier import Courier
 from sidecar_client.local.webhook_sender import MOST_NOTED, WebhookSender
@@ -279,6 +279,27 @@ async def test_change_does_not_wait_for_webhooks(
         may_end.set()
         await until(lambda: sidecar.webhooks.is_idle)
     assert other_side.types == ["customer.created"]
+
+
+async def test_store_that_is_out_leaves_a_line_in_the_log_and_no_webhook(
+    hook: Webhook, other_side: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Forgetful(MemoryStore):
+        is_out = False
+
+        async def read(self, names: Sequence[str]) -> list[Entry]:
+            if self.is_out:
+                raise StoreError("the store is out")
+            return await super().read(names)
+
+    store = Forgetful()
+    async with LocalSidecar(store=store, webhooks=[hook]) as sidecar:
+        await provision_customer(sidecar.world, NewCustomer(id="c"))
+        store.is_out = True
+        await until(lambda: "the store is out" in caplog.text)
+        assert "No webhook for customer.created: the store is out" in caplog.text
+        assert "Traceback" not in caplog.text
+    assert other_side.types == []
 
 
 async def test_stopped_sidecar_gives_up_what_is_on_its_way(

@@ -88,6 +88,7 @@ async def provisioned(
 ) -> Told[Customer]:
     """The same as a part of a greater change."""
     checked_id("customer", new.id)
+    await transaction.index()  # Raises where the store has lost everything.
     if await transaction.read(customer_key(new.id)) is None:
         return _add(transaction, new)
     if if_there == "refuse":

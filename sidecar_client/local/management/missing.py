@@ -25,6 +25,7 @@ async def customer_of(reader: World | Transaction, customer_id: str) -> Customer
     checked_id("customer", customer_id)
     customer = await reader.read(customer_key(customer_id))
     if customer is None:
+        await reader.index()  # Raises where the store has lost everything.
         raise missing("customer", customer_id)
     return customer
 

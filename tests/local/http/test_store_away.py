@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from redis import Redis
 
 from sidecar_client.local import LocalSidecar
 from sidecar_client.local.stores.redis import RedisStore
@@ -16,6 +17,7 @@ from tests.redis_server import RedisServer, redis_server
 CUSTOMER = "customer-demo-01"
 FEATURE = "feature-01-templates"
 QUERY = f'{{getCustomerByRefId(input: {{customerId: "{CUSTOMER}"}}) {{name}}}}'
+NEW = 'mutation {provisionCustomer(input: {customerId: "new"}) {customer {id}}}'
 CHANGE = f'mutation {{updateOneCustomer(input: {{customerId: "{CUSTOMER}"}}) {{id}}}}'
 COUNT = (
     "mutation {createUsageMeasurement(input:"
@@ -151,3 +153,25 @@ def test_keys_of_requests_that_failed_may_be_used_again(
     first = send(client, asked)
     assert first.is_success
     assert send(client, asked).json() == first.json()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *(*READS, *CHANGES),
+        Asked("POST", "/api/v1/customers", {"id": "new"}),
+        Asked("POST", "/graphql", {"query": NEW}),
+    ],
+    ids=lambda a: f"{a.method} {a.path}",
+)
+def test_request_is_answered_503_while_the_store_has_lost_everything(
+    redis: RedisServer, sidecar: LocalSidecar, client: httpx.Client, asked: Asked
+) -> None:
+    with Redis(port=redis.port, db=0) as emptying:
+        commands: Any = emptying
+        commands.flushall()
+    lost = send(client, asked)
+    sidecar.reload()
+    assert lost.status_code == 503, lost.text
+    assert asked.path == "/readyz" or "has lost what was kept in it" in lost.text
+    assert client.get("/api/v1/customers/new").status_code == 404

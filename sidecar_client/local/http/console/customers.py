@@ -91,6 +91,7 @@ async def search(
     wanted = text.casefold()
     found: list[Customer] = []
     start = _PREFIX + after
+    await world.index()  # Raises where the store has lost everything.
     async for _, entry in records_of(world, _PREFIX, after=start):
         customer = cast("Customer", entry.record)
         if any(

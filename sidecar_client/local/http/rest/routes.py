@@ -118,6 +118,7 @@ def _route(
 
         key = request.headers.get(_ONCE)
         try:
+            await parts.world.index()  # Raises where the store has lost everything.
             if key is None or endpoint.method != "POST":
                 return await answer()
             return await _once(answers, key, request, body, answer)
