@@ -114,6 +114,11 @@ class HoldsOutage:
                 case _:
                     return
 
+    def owe(self, op: GiveBack) -> None:
+        """Have one hold given back that the store may have granted unheard."""
+        with self._lock:
+            self._keep(op, op.keys[0])
+
     def next_untold(self) -> Untold | None:
         """The oldest step that the store was not told."""
         with self._lock:

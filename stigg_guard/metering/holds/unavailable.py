@@ -25,6 +25,7 @@ from stigg_guard.metering.holds.base import (
     Settle,
     Standing,
     Take,
+    Taken,
 )
 from stigg_guard.metering.holds.memory import MemoryHolds
 from stigg_guard.metering.holds.outage import HoldsOutage
@@ -44,8 +45,9 @@ class StandIn:
     keeps to the limit alone. "deny": a `Take` raises `HoldsUnavailable`, and other
     steps do nothing. Either way nobody can fence an account.
 
-    How holds ended meanwhile is told to the store before it counts as back. Holds that
-    were taken in memory are known to the store from their next step on.
+    How holds ended meanwhile is told to the store before it counts as back, and what it
+    may have granted without an answer is given back. Holds that were taken in memory
+    are known to the store from their next step on.
     """
 
     def __init__(
@@ -84,10 +86,14 @@ class StandIn:
         try:
             if was_out and not (yield from self._tell()):
                 return self._instead(op)
-            reply = yield op
         except HoldsUnavailable as error:
             outage.failed(error, self._meanwhile)
             return self._instead(op)
+        try:
+            reply = yield op
+        except HoldsUnavailable as error:
+            outage.failed(error, self._meanwhile)
+            return self._after_all(op)
         if was_out:
             outage.end()
         if self._is_of_memory(op):
@@ -103,6 +109,18 @@ class StandIn:
         if self._policy == "memory":
             return "Holds are kept within each process until it is back."
         return "What needs a hold is denied until it is back."
+
+    def _after_all(self, op: Op) -> object:
+        """Go on without the store, which may have carried the step out all the same."""
+        is_granted = False
+        try:
+            reply = self._instead(op)
+            is_granted = isinstance(reply, Taken) and reply.granted
+        finally:
+            if isinstance(op, Take) and not is_granted:
+                for want in op.wants:
+                    self._outage.owe(GiveBack(place=want.place, keys=(want.key,)))
+        return reply
 
     def _instead(self, op: Op) -> object:
         self._outage.miss(op)

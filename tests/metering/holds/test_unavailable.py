@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -254,6 +255,35 @@ def test_what_is_held_in_memory_is_held_in_the_store_from_its_renewal_on(
     store.perform(GiveBack(place=PLACE, keys=("open",)))
     assert redis.standing().held == 0
     assert not stand_in.memory.holds(PLACE, "open")
+
+
+@pytest.mark.parametrize(
+    ("policy", "in_memory", "held"),
+    [("memory", 0, 2), ("memory", 5, 0), ("deny", 0, 0)],
+)
+def test_what_was_granted_unheard_is_given_back_unless_it_is_used(
+    clock: Clock, policy: Policy, in_memory: float, held: float
+) -> None:
+    class Unheard(_Failing):
+        def perform(self, op: Op) -> object:
+            reply = self._store.perform(op)
+            if self.is_out:
+                raise HoldsUnavailable("The hold store is out: it answers late.")
+            return reply
+
+    behind, memory = MemoryHolds(), MemoryHolds()
+    memory.perform(Take(wants=(want(units=in_memory),), lease=30))
+    unheard = Unheard(behind)
+    guarded = GuardedHolds(unheard, StandIn(memory, policy, clock=clock))
+    with suppress(HoldsUnavailable):
+        guarded.perform(Take(wants=(want("a", 2),), lease=30))
+
+    unheard.is_out = False
+    clock.pass_a_pause()
+    guarded.perform(GiveBack(place=OTHER, keys=()))
+
+    with driven(behind) as opened:
+        assert opened.standing().held == held
 
 
 def test_a_long_outage_is_made_up_for_bit_by_bit(
