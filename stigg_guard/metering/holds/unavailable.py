@@ -92,12 +92,24 @@ class StandIn:
         try:
             reply = yield op
         except HoldsUnavailable as error:
-            outage.failed(error, self._meanwhile)
-            return self._after_all(op)
+            return self.after(error, op)
         if was_out:
             outage.end()
         if self._is_of_memory(op):
             self.memory.perform(op)
+        return reply
+
+    def after(self, error: HoldsUnavailable, op: Op) -> object:
+        """Go on without the store, which may have carried the step out all the same."""
+        self._outage.failed(error, self._meanwhile)
+        is_granted = False
+        try:
+            reply = self._instead(op)
+            is_granted = isinstance(reply, Taken) and reply.granted
+        finally:
+            if isinstance(op, Take) and not is_granted:
+                for want in op.wants:
+                    self._outage.owe(GiveBack(place=want.place, keys=(want.key,)))
         return reply
 
     def forget(self) -> None:
@@ -109,18 +121,6 @@ class StandIn:
         if self._policy == "memory":
             return "Holds are kept within each process until it is back."
         return "What needs a hold is denied until it is back."
-
-    def _after_all(self, op: Op) -> object:
-        """Go on without the store, which may have carried the step out all the same."""
-        is_granted = False
-        try:
-            reply = self._instead(op)
-            is_granted = isinstance(reply, Taken) and reply.granted
-        finally:
-            if isinstance(op, Take) and not is_granted:
-                for want in op.wants:
-                    self._outage.owe(GiveBack(place=want.place, keys=(want.key,)))
-        return reply
 
     def _instead(self, op: Op) -> object:
         self._outage.miss(op)
@@ -187,7 +187,7 @@ class GuardedHolds(Holds):
         try:
             return self._store.perform(op)
         except HoldsUnavailable as error:
-            return self._made_up_for(op, error)
+            return self._stand_in.after(error, op)
 
     def perform_each(self, ops: Sequence[Op]) -> Sequence[HoldsUnavailable | None]:
         """Carry steps out, on the store or in its place."""
@@ -198,19 +198,12 @@ class GuardedHolds(Holds):
         for op, outage in zip(ops, outages, strict=True):
             try:
                 if outage is not None:
-                    self._made_up_for(op, outage)
+                    self._stand_in.after(outage, op)
             except HoldsUnavailable as error:
                 left.append(error)
             else:
                 left.append(None)
         return left
-
-    def _made_up_for(self, op: Op, outage: HoldsUnavailable) -> object:
-        """Go on as if the step had just failed."""
-        talk = Talk(self._stand_in.steps(op))
-        if talk.step is op:
-            talk.failed(outage)
-        return self._go_on(talk)
 
     def _go_on(self, talk: Talk[Op]) -> object:
         while (step := talk.step) is not None:

@@ -259,7 +259,7 @@ def test_what_is_held_in_memory_is_held_in_the_store_from_its_renewal_on(
 
 @pytest.mark.parametrize(
     ("policy", "in_memory", "held"),
-    [("memory", 0, 2), ("memory", 5, 0), ("deny", 0, 0)],
+    [("memory", 0, 4), ("memory", 5, 0), ("deny", 0, 0)],
 )
 def test_what_was_granted_unheard_is_given_back_unless_it_is_used(
     clock: Clock, policy: Policy, in_memory: float, held: float
@@ -268,15 +268,23 @@ def test_what_was_granted_unheard_is_given_back_unless_it_is_used(
         def perform(self, op: Op) -> object:
             reply = self._store.perform(op)
             if self.is_out:
+                take_next()
                 raise HoldsUnavailable("The hold store is out: it answers late.")
             return reply
+
+    def take_next() -> None:
+        # They are under way beside each other.
+        if takes:
+            with suppress(HoldsUnavailable):
+                guarded.perform(takes.pop())
 
     behind, memory = MemoryHolds(), MemoryHolds()
     memory.perform(Take(wants=(want(units=in_memory),), lease=30))
     unheard = Unheard(behind)
     guarded = GuardedHolds(unheard, StandIn(memory, policy, clock=clock))
-    with suppress(HoldsUnavailable):
-        guarded.perform(Take(wants=(want("a", 2),), lease=30))
+    takes = [Take(wants=(want(key, 2),), lease=30) for key in ("a", "b")]
+
+    take_next()
 
     unheard.is_out = False
     clock.pass_a_pause()
