@@ -279,7 +279,8 @@ def test_what_was_granted_unheard_is_given_back_unless_it_is_used(
                 guarded.perform(takes.pop())
 
     behind, memory = MemoryHolds(), MemoryHolds()
-    memory.perform(Take(wants=(want(units=in_memory),), lease=30))
+    if in_memory:
+        memory.perform(Take(wants=(want(units=in_memory),), lease=30))
     unheard = Unheard(behind)
     guarded = GuardedHolds(unheard, StandIn(memory, policy, clock=clock))
     takes = [Take(wants=(want(key, 2),), lease=30) for key in ("a", "b")]
