@@ -1,6 +1,6 @@
 """What `Guard` and `AsyncGuard` have in common: everything that does no I/O.
 
-How either carries out the steps of the conversation is in `guard`.
+How they carry out the steps of the conversation is in `sync_guard`, `async_guard`.
 """
 
 from __future__ import annotations

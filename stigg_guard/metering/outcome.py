@@ -1,6 +1,6 @@
 """How the outcomes of I/O become values that the conversation goes on with.
 
-Who does the I/O is `stigg_guard.guard`.
+Who does the I/O is `sync_guard` and `async_guard`.
 """
 
 from __future__ import annotations
