@@ -83,7 +83,6 @@ def room_flow(
             return None
         pause = patience.pause()
         if pause is None:
-            ground.crowded(place, limit)
             return _crowded_out(subject, requirement, standing.counted, limit)
         yield Pause(pause)
     return None

@@ -6,11 +6,13 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from stigg_guard import AccessDenied, AsyncGuard, Fallback, Guard, Reason, Subject
+from stigg_guard.core import CROWDED_FOR
 from tests.counting_sidecar import CountingSidecar, counting_sidecar, month
 
 CUSTOMER = Subject("customer-1")
@@ -182,6 +184,29 @@ def test_what_is_crowded_is_denied_without_a_call(sidecar: CountingSidecar) -> N
         assert sidecar.calls["GetEntitlement"] == asked
     assert found.value.decision.entitlement is not None
     assert found.value.decision.entitlement.usage_limit == 6
+    guard.close()
+
+
+def test_a_higher_limit_ends_a_crowd_however_many_ask(
+    sidecar: CountingSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("stigg_guard.core.time", clock)
+    guard = guard_of(sidecar)
+    with guard.metered(CUSTOMER, FEATURE, value=6):
+        with pytest.raises(AccessDenied):
+            guard.metered(CUSTOMER, FEATURE).__enter__()
+        sidecar.limit = 60
+
+        while now[0] < CROWDED_FOR - 1:
+            now[0] += 1
+            with pytest.raises(AccessDenied):
+                guard.metered(CUSTOMER, FEATURE).__enter__()
+        now[0] += 1
+
+        with guard.metered(CUSTOMER, FEATURE):
+            pass
     guard.close()
 
 
