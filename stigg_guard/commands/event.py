@@ -21,7 +21,7 @@ from stigg_guard.commands.source import Source, pass_source
 from stigg_guard.commands.words import printable
 from stigg_guard.errors import SidecarError
 from stigg_guard.metering.measurement import Measurement, new_key
-from stigg_guard.sidecar import event_message
+from stigg_guard.wire import event_message
 
 
 @click.command("event", cls=Command)

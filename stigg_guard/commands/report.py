@@ -23,7 +23,7 @@ from stigg_guard.commands.words import printable, units
 from stigg_guard.errors import SidecarError
 from stigg_guard.metering.measurement import Measurement
 from stigg_guard.requirement import check_change, check_units, feature
-from stigg_guard.sidecar import usage_request
+from stigg_guard.wire import usage_request
 
 
 class _Value(click.FloatRange):
