@@ -192,7 +192,9 @@ class Packages(Generic[Package]):
                     f"{self.word} {name!r} has a draft already; publish or remove it "
                     "first.",
                 )
-            current = self.current(CatalogIndex.of(definitions), name)
+            index = CatalogIndex.of(definitions)
+            current = self.current(index, name)
+            check_product(index, current)
             draft = current.model_copy(
                 update={"version": current.version + 1, "status": "draft"}
             )

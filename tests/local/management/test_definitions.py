@@ -209,10 +209,22 @@ async def test_an_archived_product_takes_nothing_new(world: World) -> None:
         await ADDONS.create(world, Addon(id="new", product="app"), kept={})
     with pytest.raises(Refusal, match=archived):
         await PLANS.unarchive(world, "team")
-    await PLANS.create_draft(world, "pro")
     with pytest.raises(Refusal, match=archived):
-        await publishing.publish_plan(world, "pro", "all_customers")
+        await PLANS.create_draft(world, "pro")
+    with pytest.raises(Refusal, match=archived):
+        await ADDONS.create_draft(world, "more-seats")
     await PLANS.create(world, Plan(id="other", product="sites"), kept={})
+
+
+async def test_a_draft_of_an_archived_product_is_not_published() -> None:
+    world = World(MemoryStore(), clock=Clock())
+    catalog: dict[str, object] = {
+        "products": [{"id": "app", "status": "archived"}],
+        "plans": [{"id": "free", "status": "draft"}],
+    }
+    await populate(world, load_catalog(catalog))
+    with pytest.raises(Refusal, match="product 'app' of 'free' is archived"):
+        await publishing.publish_plan(world, "free", "all_customers")
 
 
 async def test_a_plan_of_an_archived_product_takes_no_subscriptions() -> None:
