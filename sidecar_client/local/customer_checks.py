@@ -22,6 +22,9 @@ from sidecar_client.local.entitlement_checks import (
 from sidecar_client.local.problem import Path, Problem, unknown
 from sidecar_client.local.usage_checks import usage_problems
 
+_MAY_HAVE_TRIED = ("in_trial", "canceled", "expired")
+"""The states of which a catalog may say when the trial ends, or would have."""
+
 
 def customer_problems(
     customer: Customer, index: CatalogIndex, path: Path
@@ -69,7 +72,7 @@ def _subscription(
         yield Problem(
             path=(*path, "trial_end"), message="the trial ends before it starts"
         )
-    if sub.trial_end is not None and sub.status != "in_trial":
+    if sub.trial_end is not None and sub.status not in _MAY_HAVE_TRIED:
         yield Problem(
             path=(*path, "trial_end"),
             message=f"a subscription that is {sub.status} has no trial that could "
