@@ -99,6 +99,12 @@ class Subscription(Part):
     """Who pays for it, where that is another customer; it is only told."""
     metadata: Metadata = Field(default_factory=dict[str, str])
 
+    @property
+    def effective_end(self) -> datetime | None:
+        """When it is over, by its end or its trial's; None where it goes on."""
+        converts = self.trial_end_behavior == "convert_to_paid"
+        return self.end or (None if converts else self.trial_end)
+
     def status_at(self, now: datetime) -> Status:
         """Its status at a moment, with what time alone changes."""
         if self.status not in RUNNING:

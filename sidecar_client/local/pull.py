@@ -52,13 +52,12 @@ def pull(client: stigg.Stigg, *, with_customers: bool) -> Pulled:
     pulled.data["features"] = features
     pulled.data["currencies"] = [
         currency_of(item)
-        for item in v1.credits.custom_currencies.list(limit=_ALL_AT_ONCE)
-        if item.archived_at is None
+        for item in v1.credits.custom_currencies.list(
+            status=["ACTIVE", "ARCHIVED"], limit=_ALL_AT_ONCE
+        )
     ]
     pulled.data["products"] = [
-        product_of(item)
-        for item in v1.products.list_products(limit=_ALL_AT_ONCE)
-        if item.status != "ARCHIVED"
+        product_of(item) for item in v1.products.list_products(limit=_ALL_AT_ONCE)
     ]
     pulled.data["addons"] = list(_addons(client, types, pulled))
     pulled.data["plans"] = list(_plans(client, types, pulled))

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
+from sidecar_client.local.customers import RUNNING
+from sidecar_client.local.http.rest.words import CANCEL_REASONS, PROMOTION_PERIODS
 from sidecar_client.local.pulled_definitions import Data, said, terms_of
+
+_LONGEST_MONTH: Final = timedelta(days=31)
+_BY_END: Final = ("lifetime", "custom")
+"""The periods that an end, or none, says already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +49,7 @@ class Customers:
             name=item.name,
             email=item.email,
             archived=item.archived_at is not None or None,
+            archived_at=_iso(item.archived_at),
             resources=list(known),
             subscriptions=list(self._subscriptions(subscriptions, what)),
             promotions=list(self._promotions(promotions, what)),
@@ -61,24 +69,17 @@ class Customers:
             yield self._subscription(item, plan)
 
     def _subscription(self, item: Any, plan: Data) -> Data:
-        ends = item.effective_end_date or item.end_date
-        trial_end = getattr(item, "trial_end_date", None)
-        is_trial = item.status == "IN_TRIAL"
         fitting = plan.get("addons", self.addons)
-        budget = item.budget
+        budget, reason = item.budget, item.cancel_reason
         return said(
             id=item.id,
             plan=item.plan_id,
             resource=item.resource_id,
-            start=_iso(item.start_date),
-            end=_iso(ends) if ends and ends > item.start_date else None,
-            status=None if item.status == "ACTIVE" else str(item.status).lower(),
-            trial_end=(
-                _iso(trial_end)
-                if is_trial and trial_end and trial_end > item.start_date
-                else None
-            ),
+            **_course(item),
             canceled_at=_iso(item.cancellation_date),
+            cancel_reason=reason and CANCEL_REASONS.get(reason),
+            paying_customer=item.paying_customer_id,
+            billing_period="annually" if _is_billed_yearly(item) else None,
             addons=[
                 said(id=bought.id, quantity=_many(bought.quantity))
                 for bought in item.addons or ()
@@ -99,20 +100,22 @@ class Customers:
             )
             if terms is None or terms is False:
                 continue
-            ends = item.end_date
+            ends = _after(item.start_date, item.end_date)
+            period = PROMOTION_PERIODS.get(item.period)
             yield said(
                 feature=name,
                 entitlement=terms,
                 start=_iso(item.start_date),
-                end=_iso(ends) if ends and ends > item.start_date else None,
+                end=ends,
+                period=None if ends is None or period in _BY_END else period,
+                visible=None if item.is_visible else False,
                 status="paused" if item.status == "Paused" else None,
             )
 
     def _grants(self, items: Sequence[Any], what: str) -> Iterator[Data]:
         for item in items:
-            left = item.amount - item.consumed_amount
             is_given = item.grant_type in ("PAID", "PROMOTIONAL")
-            if not is_given or item.status in ("EXPIRED", "VOIDED") or left <= 0:
+            if not is_given or item.status in ("EXPIRED", "VOIDED"):
                 continue
             if item.currency_id not in self.currencies:
                 self.notes.append(
@@ -120,19 +123,53 @@ class Customers:
                     " left out"
                 )
                 continue
-            ends = item.expire_at
             yield said(
                 id=item.id,
                 currency=item.currency_id,
-                amount=left,
+                amount=item.amount,
+                spent=min(item.consumed_amount, item.amount) or None,
                 type=None if item.grant_type == "PAID" else "promotional",
                 name=item.display_name,
                 priority=int(item.priority) or None,
                 effective=_iso(item.effective_at),
-                expires=_iso(ends) if ends and ends > item.effective_at else None,
+                expires=_after(item.effective_at, item.expire_at),
                 resource=item.resource_id,
+                cost=item.cost.amount or None,
                 metadata=item.metadata,
             )
+
+
+def _course(item: Any) -> Data:
+    """When a subscription holds, and how it comes to its end."""
+    start, trial_end = item.start_date, item.trial_end_date
+    status = str(item.status).lower()
+    if status == "not_started":
+        # Time starts it where it is served, too.
+        status = "in_trial" if trial_end else "active"
+    ends = item.effective_end_date or item.end_date
+    if ends == trial_end and status in RUNNING:
+        # What becomes of it when its trial ends is for `trial_end_behavior` to say.
+        ends = item.end_date
+    is_trial = status == "in_trial"
+    goes_on = item.trial and item.trial.trial_end_behavior == "CONVERT_TO_PAID"
+    return said(
+        start=_iso(start),
+        end=_after(start, ends),
+        status=None if status == "active" else status,
+        trial_end=_after(start, trial_end) if is_trial else None,
+        trial_end_behavior="convert_to_paid" if is_trial and goes_on else None,
+    )
+
+
+def _is_billed_yearly(item: Any) -> bool:
+    """The API tells no period, but when the present one begins and ends."""
+    begins, ends = item.current_billing_period_start, item.current_billing_period_end
+    return begins is not None and ends is not None and ends - begins > _LONGEST_MONTH
+
+
+def _after(begin: Any, end: Any) -> str | None:
+    """An end, unless it comes before the beginning, where a catalog has none."""
+    return _iso(end) if end is not None and end > begin else None
 
 
 def _many(quantity: int) -> int | None:

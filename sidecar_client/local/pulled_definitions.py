@@ -103,6 +103,8 @@ def currency_of(item: Any) -> Data:
         description=item.description,
         unit_singular=item.units and item.units.singular,
         unit_plural=item.units and item.units.plural,
+        status=None if item.archived_at is None else "archived",
+        archived_at=item.archived_at and item.archived_at.isoformat(),
         metadata=item.metadata,
     )
 
@@ -114,6 +116,7 @@ def product_of(item: Any) -> Data:
         name=_name(item),
         description=item.description,
         multiple_subscriptions=item.multiple_subscriptions or None,
+        status="archived" if item.status == "ARCHIVED" else None,
         metadata=item.metadata,
     )
 

@@ -64,12 +64,17 @@ CATALOG: dict[str, Any] = {
         {"id": "export", "type": "enum", "values": ["csv", "pdf"]},
         {"id": "sso", "type": "boolean", "metadata": {"team": "auth"}},
     ],
-    "currencies": [{"id": "tokens", "name": "Tokens", "unit_singular": "token"}],
+    "currencies": [
+        {"id": "tokens", "name": "Tokens", "unit_singular": "token"},
+        {"id": "coins", "status": "archived", "archived_at": "2023-05-01"},
+    ],
     "products": [
         {"id": "app", "name": "App"},
         {"id": "sites", "multiple_subscriptions": True},
+        {"id": "past", "status": "archived"},
     ],
     "plans": [
+        {"id": "old", "product": "past", "status": "archived"},
         {"id": "free", "product": "app", "entitlements": {"seats": {"limit": 1}}},
         {
             "id": "pro",
@@ -156,6 +161,8 @@ CATALOG: dict[str, Any] = {
                     "type": "promotional",
                     "name": "Hello",
                     "priority": 3,
+                    "spent": 15,
+                    "cost": 2.5,
                     "effective": "2023-01-01",
                     "expires": "2031-01-01",
                 },
@@ -169,7 +176,46 @@ CATALOG: dict[str, Any] = {
             ],
             "metadata": {"region": "eu"},
         },
-        {"id": "old", "archived": True},
+        {"id": "old", "archived": True, "archived_at": "2023-09-01"},
+        {
+            "id": "bee",
+            "subscriptions": [
+                {
+                    "id": "b-1",
+                    "plan": "pro",
+                    "start": "2023-01-15",
+                    "end": "2023-08-15",
+                    "status": "canceled",
+                    "canceled_at": "2023-08-15",
+                    "cancel_reason": "scheduled_cancellation",
+                },
+                {
+                    "id": "b-2",
+                    "plan": "pro",
+                    "start": "2023-09-01",
+                    "billing_period": "annually",
+                    "paying_customer": "acme",
+                },
+                {
+                    "id": "b-3",
+                    "plan": "old",
+                    "start": "2029-01-01",
+                    "trial_end": "2029-02-01",
+                    "trial_end_behavior": "convert_to_paid",
+                    "status": "in_trial",
+                },
+            ],
+            "promotions": [
+                {
+                    "feature": "export",
+                    "entitlement": {"values": ["csv"]},
+                    "start": "2023-02-01",
+                    "end": "2024-02-01",
+                    "period": "one_year",
+                    "visible": False,
+                }
+            ],
+        },
     ],
 }
 
@@ -211,8 +257,8 @@ def test_pulled_catalog_is_that_of_the_environment(
     assert [change for change in changes if not change.is_order] == []
     assert done.stdout == ""
     assert done.stderr == (
-        f"{out} written: 5 features, 1 currency, 2 products, 3 plans, 1 add-on,"
-        " 2 customers.\n"
+        f"{out} written: 5 features, 2 currencies, 3 products, 4 plans, 1 add-on,"
+        " 3 customers.\n"
     )
     first, second, *_ = out.read_text().splitlines()
     assert first.startswith(f"# Pulled from {sidecar.http_url} at ")
@@ -234,7 +280,7 @@ def test_pulled_catalog_is_json_by_its_name(
     out = tmp_path / "pulled.json"
     assert sidecar.http_url
     assert run("--url", sidecar.http_url, "--api-key", "k", "--out", out).exit_code == 0
-    assert len(json.loads(out.read_text())["plans"]) == 3
+    assert len(json.loads(out.read_text())["plans"]) == 4
 
 
 def test_file_that_is_there_is_written_over_by_force_alone(
@@ -267,7 +313,7 @@ _FIELDS = (
     *("enum_configuration", "feature_status", "parent_plan_id", "product_id"),
     *("pricing_type", "default_trial_config", "compatible_addon_ids", "status"),
     *("credit_rate", "price", "feature_id", "value", "values"),
-    *("name", "email", "archived_at", "resource_id"),
+    *("name", "email", "archived_at", "resource_id", "period", "is_visible"),
 )
 
 
@@ -306,7 +352,7 @@ def test_what_a_catalog_cannot_say_is_noted() -> None:
     ]
 
 
-def test_what_is_left_of_grants_and_promotions_is_taken() -> None:
+def test_what_holds_of_grants_and_promotions_is_taken() -> None:
     start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
     notes: list[str] = []
     known = Customers(
@@ -317,7 +363,7 @@ def test_what_is_left_of_grants_and_promotions_is_taken() -> None:
         notes=notes,
     )
     paid = {"grant_type": "PAID", "currency_id": "tokens", "effective_at": start}
-    paid |= {"amount": 40, "priority": 0, "expire_at": end}
+    paid |= {"amount": 40, "priority": 0, "expire_at": end, "cost": of(amount=0)}
     promoted = {"feature_id": "sso", "start_date": start, "end_date": end}
     found = known.customer_of(
         of(id="c"),
@@ -335,8 +381,8 @@ def test_what_is_left_of_grants_and_promotions_is_taken() -> None:
             of(id="else", **paid | {"currency_id": "x"}, consumed_amount=0),
         ],
     )
-    (grant,) = found["credits"]
-    assert (grant["id"], grant["amount"]) == ("g", 25)
+    grants = [(item["id"], item["amount"], item["spent"]) for item in found["credits"]]
+    assert grants == [("g", 40, 15), ("spent", 40, 40)]
     (promotion,) = found["promotions"]
     assert (promotion["status"], promotion["entitlement"]) == ("paused", True)
     assert notes == [

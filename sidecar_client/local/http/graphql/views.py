@@ -83,7 +83,7 @@ def subscription_view(
         "endDate": told(subscription.end),
         "trialEndDate": told(subscription.trial_end),
         "cancellationDate": told(subscription.canceled_at),
-        "effectiveEndDate": told(subscription.end or subscription.trial_end),
+        "effectiveEndDate": told(subscription.effective_end),
         "currentBillingPeriodEnd": (
             told(billing_period(subscription, now).end) if holds else None
         ),

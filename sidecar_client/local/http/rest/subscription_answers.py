@@ -158,7 +158,7 @@ def shown(
             "createdAt": about.created,
             "startDate": sub.start,
             "endDate": sub.end,
-            "effectiveEndDate": sub.end or sub.trial_end,
+            "effectiveEndDate": sub.effective_end,
             "cancellationDate": sub.end if sub.canceled_at else None,
             "cancelReason": (
                 key_of(CANCEL_REASONS, sub.cancel_reason) if sub.cancel_reason else None
