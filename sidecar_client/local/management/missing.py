@@ -73,6 +73,13 @@ def check_product(index: CatalogIndex, package: Plan | Addon) -> None:
         )
 
 
+def is_subscribable(index: CatalogIndex, plan: Plan) -> bool:
+    """Whether the latest version of a plan can be subscribed to."""
+    product = index.products.get(product_of_package(index, plan) or "")
+    is_open = product is None or product.status == "published"
+    return is_open and plan.status == "published"
+
+
 def subscribable(index: CatalogIndex, plan_id: str) -> Plan:
     """The latest version of a plan that can be subscribed to."""
     checked_id("plan", plan_id)

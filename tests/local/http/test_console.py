@@ -575,3 +575,40 @@ def test_nothing_is_wider_than_a_phone_in_light_and_dark(developer: Developer) -
     finally:
         developer.emulate("clearDeviceMetricsOverride")
         developer.emulate("setEmulatedMedia", features=[])
+
+
+PLANS_ONLY: dict[str, Any] = {
+    "features": WORLD["features"][:5],
+    "plans": [*WORLD["plans"], {"id": "trial", "name": "Trial", "trial_days": 14}],
+}
+
+
+def test_customer_is_made_subscribed_and_its_subscription_ended(
+    browser: Chrome,
+) -> None:
+    with LocalSidecar(PLANS_ONLY, http_port=0) as sidecar:
+        developer = Developer(browser, sidecar)
+        developer.open()
+        developer.see("There are no customers yet. Make one here")
+        # With the keyboard alone.
+        developer.button("New customer…").send_keys(Keys.ENTER)
+        developer.see("every check is denied until it does", within="dialog")
+        focused = developer.browser.switch_to.active_element
+        focused.send_keys(Keys.ENTER)
+        developer.see("The id is empty.", within="dialog")
+        focused.send_keys("a/b" + Keys.ENTER)
+        developer.see("'a/b' is no customer id", within="dialog")
+        focused.send_keys(Keys.BACKSPACE * 3 + "acme" + Keys.TAB + "Acme" + Keys.ENTER)
+        developer.see("It has subscribed to nothing.", within="#customer")
+        developer.see("No active subscription", within="#customers")
+        assert check(sidecar, "domain", customer_id="acme") == "NO_ACTIVE_SUBSCRIPTION"
+        developer.press("Subscribe…")
+        developer.see("Trial (trial), a trial of 14 days", within="dialog")
+        developer.press("Subscribe", within="dialog")
+        developer.see("0 of 5 seats")
+        assert allowed(sidecar, "seats", 5)
+        developer.button("End the subscription to team").send_keys(Keys.ENTER)
+        developer.press("End it")
+        developer.see("No subscription of it runs")
+        developer.see_no_more("End…")
+        assert not allowed(sidecar, "seats")

@@ -262,3 +262,66 @@ def test_page_and_its_files_are_served_and_nothing_beside_them(
         assert answer.headers["content-security-policy"] == policy
     for path in ("/console/", "/console/../page.py", "/console/%2e%2e%2fpage.py"):
         assert client.get(path).status_code == 404
+
+
+PLANS_ONLY: dict[str, Any] = {
+    "features": [{"id": "sso", "type": "boolean"}],
+    "products": [{"id": "app"}, {"id": "past", "status": "archived"}],
+    "plans": [
+        {"id": "pro", "name": "Pro", "product": "app", "entitlements": {"sso": True}},
+        {"id": "old", "product": "app", "status": "archived"},
+        {"id": "next", "product": "app", "status": "draft"},
+        {"id": "gone", "product": "past"},
+    ],
+}
+
+
+def test_customers_are_made_and_subscribed_where_a_catalog_has_plans_alone(
+    client_of: Client,
+) -> None:
+    with LocalSidecar(PLANS_ONLY, http_port=0) as sidecar:
+        client = client_of(sidecar)
+        plans = client.get("/local/definitions").json()["plans"]
+        assert plans == [{"id": "pro", "name": "Pro", "trial_days": None}]
+        made = client.post("/local/customers", json={"id": "acme", "name": "Acme"})
+        assert (made.status_code, made.json()) == (200, {"id": "acme"})
+        at = "/local/customers/acme/subscriptions"
+        sub = client.post(at, json={"plan": "pro"}).json()["id"]
+        assert check(sidecar, "sso", customer_id="acme") is None
+        assert client.delete(f"{at}/{sub}").status_code == 200
+        assert check(sidecar, "sso", customer_id="acme") == "NO_ACTIVE_SUBSCRIPTION"
+        site = client.post(at, json={"plan": "pro", "resource": "site"})
+        assert site.json()["message"].startswith("product 'app'")
+
+
+def test_customers_and_subscriptions_that_cannot_be_are_refused(
+    client_of: Client,
+) -> None:
+    with LocalSidecar(PLANS_ONLY, http_port=0) as sidecar:
+        client = client_of(sidecar)
+        for name in ("acme", "bee"):
+            client.post("/local/customers", json={"id": name})
+        at = "/local/customers/acme/subscriptions"
+        sub = client.post(at, json={"plan": "pro"}).json()["id"]
+        told = [
+            client.post("/local/customers", json=wish)
+            for wish in ({"id": "acme"}, {"id": "a/b"}, {"name": "x"})
+        ]
+        told += [
+            client.post(at, json={"plan": plan})
+            for plan in ("old", "next", "gone", "none")
+        ]
+        told.append(client.delete(f"/local/customers/bee/subscriptions/{sub}"))
+        said = [str(item.json()["message"]) for item in told]
+        statuses = [item.status_code for item in told]
+        assert statuses == [409, 400, 400, 409, 409, 409, 404, 404]
+        assert said[0].startswith("there is a customer 'acme' already")
+        assert said[1].startswith("id: 'a/b' is no customer id")
+        assert said[2:6] == [
+            "id is missing; add it",
+            "plan 'old' is archived; use another plan.",
+            "plan 'next' is draft; publish it.",
+            "product 'past' of 'gone' is archived; unarchive it first.",
+        ]
+        assert said[7] == f"customer 'bee' has no subscription '{sub}'."
+        assert check(sidecar, "sso", customer_id="acme") is None

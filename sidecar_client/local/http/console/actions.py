@@ -15,10 +15,10 @@ from starlette.routing import BaseRoute, Route
 
 from sidecar_client.local.customers import PromotionPeriod
 from sidecar_client.local.http.answers import model_of
+from sidecar_client.local.http.console.subscribing import held_by
 from sidecar_client.local.http.parts import Parts
 from sidecar_client.local.management import customers, promotions
 from sidecar_client.local.management.credits import NewGrant, grant_credits
-from sidecar_client.local.management.found import subscription_of
 from sidecar_client.local.management.package_entitlements import (
     NewFeatureEntitlement,
     add_entitlements,
@@ -209,12 +209,7 @@ def _usage_routes(parts: Parts) -> list[BaseRoute]:
 
 
 async def _agree(world: World, customer_id: str, asked: AskedAgreement) -> None:
-    held = await subscription_of(world, world, asked.subscription)
-    if held.customer.id != customer_id:
-        raise Refusal(
-            "NOT_FOUND",
-            f"customer {customer_id!r} has no subscription {asked.subscription!r}.",
-        )
+    held = await held_by(world, customer_id, asked.subscription)
     agreed = {
         name: Terms.of(said) for name, said in held.subscription.entitlements.items()
     }

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sidecar_client.local.catalog import Feature
+from sidecar_client.local.catalog import CatalogIndex, Feature
 from sidecar_client.local.export import catalog_text, exported
 from sidecar_client.local.http.console.asked import text_of, whole_of
 from sidecar_client.local.http.console.explained import Told
 from sidecar_client.local.http.parts import Parts
+from sidecar_client.local.management.missing import is_subscribable
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
@@ -27,7 +28,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         return JSONResponse(
             {
                 "features": len(index.features),
-                "plans": sorted(index.plans)[:1000],
+                "plans": _offered(index)[:1000],
                 "currencies": [
                     {"id": item.id, "name": item.name}
                     for item in index.currencies.values()
@@ -58,6 +59,15 @@ def routes(parts: Parts) -> list[BaseRoute]:
         Route("/local/definitions", defined),
         Route("/local/features", features),
         Route("/local/catalog.yaml", export),
+    ]
+
+
+def _offered(index: CatalogIndex) -> list[Told]:
+    """The plans that can be subscribed to."""
+    return [
+        {"id": plan.id, "name": plan.name, "trial_days": plan.trial_days}
+        for plan in sorted(index.plans.values(), key=lambda plan: plan.id)
+        if is_subscribable(index, plan)
     ]
 
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from sidecar_client.local.http.console import actions, customers, overview, page
+from sidecar_client.local.http.console import (
+    actions,
+    customers,
+    overview,
+    page,
+    subscribing,
+)
 from sidecar_client.local.http.parts import Parts
 
 
@@ -18,4 +24,5 @@ def routes(parts: Parts) -> list[BaseRoute]:
         *overview.routes(parts),
         *customers.routes(parts),
         *actions.routes(parts),
+        *subscribing.routes(parts),
     ]

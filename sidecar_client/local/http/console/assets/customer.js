@@ -7,6 +7,7 @@ import { button, byId, el, replace, select, settled, soon } from "./dom.js";
 import { archive, editLimit, grantCredits, grantPromotion, reportUsage, revokePromotion } from "./edits.js";
 import { entitlementRow } from "./entitlements.js";
 import { count, distance, moment, number, reason, words } from "./format.js";
+import { endSubscription, subscribe } from "./subscribing.js";
 
 const PAGE = 50;
 const SCOPES = [["said", "In its subscriptions"], ["denied", "Denied"], ["all", "All features"]];
@@ -126,6 +127,7 @@ function head() {
     el(
       "div",
       { class: "customer-actions" },
+      !archived && button("Subscribe…", () => subscribe(customer, wish.resource), keyed("subscribe")),
       !archived && button("Report usage…", () => reportUsage(customer, wish.resource), keyed("report")),
       !archived && button("Grant promotion…", () => grantPromotion(customer), keyed("promote")),
       !archived && button("Grant credits…", () => grantCredits(customer, wish.resource), keyed("credits")),
@@ -213,7 +215,13 @@ function subscriptions() {
       "li",
       { class: "row" },
       el("div", { class: "row-main" }, sub.plan_name && el("strong", {}, sub.plan_name), el("code", {}, sub.plan), sub.version && el("span", { class: "count" }, `version ${sub.version}`)),
-      el("span", { class: `chip ${STATES[sub.status] ?? ""}` }, words(sub.status)),
+      el(
+        "div",
+        { class: "row-tools" },
+        el("span", { class: `chip ${STATES[sub.status] ?? ""}` }, words(sub.status)),
+        !customer.archived && sub.status in STATES &&
+          button("End…", () => endSubscription(customer, sub), { class: "small", "aria-label": `End the subscription to ${sub.plan}${sub.resource ? ` of ${sub.resource}` : ""}`, data: { key: `end-${sub.id}` } }),
+      ),
       el("p", { class: "row-note" }, subscriptionNotes(sub).flatMap((text, at) => (at ? [" · ", text] : [text]))),
     ),
   );

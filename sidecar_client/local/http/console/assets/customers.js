@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { button, byId, el, settled } from "./dom.js";
 import { count } from "./format.js";
+import { makeCustomer } from "./subscribing.js";
 
 const PAGE = 50;
 let shown = [];
@@ -11,8 +12,16 @@ let asking = null;
 let current = null;
 
 export function startCustomers() {
+  byId("new-customer").addEventListener("click", newCustomer);
   byId("customer-search").addEventListener("input", settled(() => load(), 150));
   return load();
+}
+
+function newCustomer() {
+  makeCustomer((id) => {
+    location.hash = hrefOf(id);
+    reload();
+  });
 }
 
 /** The address of a customer within the page. */
@@ -66,7 +75,7 @@ function show(search) {
     end.replaceChildren(
       search
         ? el("p", {}, `No customer has “${search}” in its id, name or email.`)
-        : el("p", {}, "There are no customers yet. Add some to the catalog, or provision one over the API."),
+        : el("p", {}, "There are no customers yet. Make one here, add some to the catalog, or provision one over the API."),
     );
   } else {
     const told = el("p", { role: "status" }, next ? `${count(shown.length, "customer")} shown` : count(shown.length, "customer"));
