@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sidecar_client.local.catalog import CatalogIndex
+from sidecar_client.local.catalog import Addon, CatalogIndex, Plan
 from sidecar_client.local.customers import (
     AddonQuantity,
     CreditGrant,
@@ -80,8 +80,16 @@ def _subscription(
         )
     yield from _resource(sub.resource, customer, path)
     yield from entitlements_problems(sub.entitlements, index, (*path, "entitlements"))
+    named: dict[str, int] = {}
     for at, bought in enumerate(sub.addons):
-        yield from _addon(bought, sub, index, (*path, "addons", at))
+        here = (*path, "addons", at)
+        if named.setdefault(bought.id, at) != at:
+            yield Problem(
+                path=(*here, "id"),
+                message=f"the add-on {bought.id!r} is named twice; name it once, with "
+                "the quantity of both",
+            )
+        yield from _addon(bought, sub, index, here)
 
 
 def _addon(
@@ -103,6 +111,22 @@ def _addon(
             path=(*path, "id"),
             message=f"the add-on {addon.id!r} does not fit the plan {plan.id!r}; "
             "list it under the addons of that plan",
+        )
+    elif plan is not None and plan.addons is None and plan.product != addon.product:
+        yield from _of_products(plan, addon, index, (*path, "id"))
+
+
+def _of_products(
+    plan: Plan, addon: Addon, index: CatalogIndex, path: Path
+) -> Iterator[Problem]:
+    """The problem of an add-on of another product than its plan."""
+    only = next(iter(index.products), None) if len(index.products) == 1 else None
+    theirs, ours = addon.product or only, plan.product or only
+    if theirs != ours:
+        yield Problem(
+            path=path,
+            message=f"the add-on {addon.id!r} is one of product {theirs!r}, and the "
+            f"plan {plan.id!r} one of {ours!r}; use an add-on of the same product",
         )
 
 

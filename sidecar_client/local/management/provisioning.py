@@ -202,12 +202,26 @@ def granted_terms(
 
 
 def check_subscription(
-    index: CatalogIndex, customer: Customer, subscription: Subscription
+    index: CatalogIndex,
+    customer: Customer,
+    subscription: Subscription,
+    *,
+    before: Subscription | None = None,
 ) -> None:
-    """Refuse a subscription that does not fit the catalog or itself."""
+    """Refuse a subscription that does not fit the catalog or itself.
+
+    What is bought anew, and was not `before`, must be published.
+    """
+    had = {bought.id for bought in before.addons} if before else set[str]()
     for bought in subscription.addons:
-        if bought.id not in index.addons:
+        addon = index.addons.get(bought.id)
+        if addon is None:
             raise missing("add-on", bought.id)
+        if addon.status != "published" and addon.id not in had:
+            cure = "publish it" if addon.status == "draft" else "use another one"
+            raise Refusal(
+                "FAILED_PRECONDITION", f"add-on {addon.id!r} is {addon.status}; {cure}."
+            )
     alone = customer.model_copy(
         update={"subscriptions": (subscription,), "promotions": (), "credits": ()}
     )

@@ -114,7 +114,7 @@ async def update_subscription(
         if entitlements is not None:
             given["entitlements"] = granted_terms(index, entitlements)
         changed = held.subscription.model_copy(update=given)
-        check_subscription(index, held.customer, changed)
+        check_subscription(index, held.customer, changed, before=held.subscription)
         return Changed(subscription=changed, kept=kept)
 
     return await _change(world, subscription_id, change)
@@ -164,7 +164,7 @@ async def migrate_subscription(world: World, subscription_id: str) -> Owned:
     def change(index: CatalogIndex, held: Held, now: datetime) -> Changed:
         plan = subscribable(index, held.subscription.plan)
         changed = held.subscription.model_copy(update={"plan_version": plan.version})
-        check_subscription(index, held.customer, changed)
+        check_subscription(index, held.customer, changed, before=held.subscription)
         return Changed(subscription=changed, kept={})
 
     return await _change(world, subscription_id, change)

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from sidecar_client.local.catalog import Addon
 from sidecar_client.local.customers import AddonQuantity, Budget
 from sidecar_client.local.management import customers, moves, subscriptions
+from sidecar_client.local.management.packages import ADDONS
 from sidecar_client.local.management.pages import Turn
 from sidecar_client.local.management.provisioning import (
     NewSubscription,
@@ -279,3 +281,37 @@ async def test_lists_are_narrowed_down(world: World) -> None:
     assert await listed(pricing=("free",)) == ["old-subscription-1"]
     assert await listed(resource_id="s1") == ["s1"]
     assert await listed(plan_id="team") == []
+
+
+def bought(name: str, quantity: int = 1) -> AddonQuantity:
+    return AddonQuantity(id=name, quantity=quantity)
+
+
+async def test_an_addon_is_named_once_so_that_its_quantity_is_bounded(
+    world: World,
+) -> None:
+    twice = [bought("more-seats", 3), bought("more-seats", 3)]
+    refusal = await refused(world, wish(addons=twice))
+    assert "add-on 'more-seats' is named twice; name it once" in str(refusal)
+
+
+async def test_an_addon_is_of_the_product_of_its_plan(world: World) -> None:
+    await ADDONS.create(world, Addon(id="pages", product="sites"), kept={})
+    refusal = await refused(world, wish(addons=[bought("pages")]))
+    assert "the add-on 'pages' is one of product 'sites'" in str(refusal)
+
+
+async def test_an_archived_addon_is_kept_but_not_bought(world: World) -> None:
+    await provision_subscription(world, wish(id="with", addons=[bought("more-seats")]))
+    new = NewSubscription(customer_id="old", plan_id="team", id="without")
+    await provision_subscription(world, new)
+    await ADDONS.archive(world, "more-seats")
+    more = {"addons": (bought("more-seats", 2),)}
+    kept = await subscriptions.update_subscription(world, "with", {**more}, kept={})
+    assert kept.subscription.value.addons == more["addons"]
+    for change in (
+        subscriptions.update_subscription(world, "without", {**more}, kept={}),
+        provision_subscription(world, wish(addons=[bought("more-seats")])),
+    ):
+        with pytest.raises(Refusal, match="add-on 'more-seats' is archived; use"):
+            await change
