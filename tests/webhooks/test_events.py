@@ -126,6 +126,26 @@ async def test_subscription_and_its_entitlements(tells: Tells) -> None:
     assert seats["hasUnlimitedUsage"] is False
 
 
+async def test_subscription_whose_place_another_takes_is_canceled(
+    tells: Tells,
+) -> None:
+    await tells.of(subscribe(tells.world))
+    new = NewSubscription(customer_id="acme", plan_id="free", id="sub-2")
+    told = await tells.of(provision_subscription(tells.world, new))
+    assert [(item.type, item.fields.get("id")) for item in told] == [
+        ("subscription.canceled", "sub-1"),
+        ("entitlements.updated", None),
+        ("subscription.created", "sub-2"),
+        ("entitlements.updated", None),
+    ]
+    assert told[0].fields["status"] == "CANCELED"
+    later = NewSubscription(
+        customer_id="acme", plan_id="team", id="sub-3", start=NOW + timedelta(days=1)
+    )
+    told = await tells.of(provision_subscription(tells.world, later))
+    assert types(told) == ["subscription.created", "entitlements.updated"]
+
+
 async def test_trial(tells: Tells) -> None:
     messages = await tells.of(subscribe(tells.world, "pro"))
     assert types(messages) == [

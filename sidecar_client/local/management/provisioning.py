@@ -114,6 +114,13 @@ async def subscribed(
         ended = _ended(before, subscription.start, transaction.now)
         customer = replaced(customer, ended)
         await note_change(transaction, "subscription", id_of(before), owner=customer.id)
+        if ended.status_at(transaction.now) == "canceled":
+            transaction.announce(
+                "subscription.canceled",
+                customer_id=customer.id,
+                resource_id=ended.resource,
+                subscription_id=id_of(before),
+            )
     customer = replaced(customer, subscription)
     transaction.write(customer_key(customer.id), customer)
     about = note_new(
