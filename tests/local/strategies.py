@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sidecar_client.local import Catalog, load_catalog
 from sidecar_client.local.catalog import CatalogIndex, Feature, Plan
 from sidecar_client.local.customers import RUNNING
+from sidecar_client.local.management.missing import product_of_package
 
 Data = dict[str, Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -413,7 +414,11 @@ def _subscriptions(draw: Draw, index: CatalogIndex, resources: Sequence[str]) ->
         found |= draw(some(trial_end=later(start)))
     plan = index.plan(plan_id, found.get("plan_version"))
     assert plan is not None
-    fitting = index.addons if plan.addons is None else plan.addons
+    product = product_of_package(index, plan)
+    own = [
+        n for n, a in index.addons.items() if product_of_package(index, a) == product
+    ]
+    fitting = own if plan.addons is None else plan.addons
     found["addons"] = [
         {
             "id": name,
