@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,13 +25,12 @@ from sidecar_client.local.customers import CreditGrant
 from sidecar_client.local.evaluation import Reason, Subject
 from sidecar_client.local.export import exported
 from sidecar_client.local.loading import load_catalog
-from sidecar_client.local.metering import Reporter
 from sidecar_client.local.populate import populate
 from sidecar_client.local.records import Wallet, wallet_key
-from sidecar_client.local.stores.base import Entry
 from sidecar_client.local.stores.memory import MemoryStore
 from sidecar_client.local.world import Transaction, World
 from sidecar_client.protocol import sidecar_pb2 as pb
+from tests.local.moving import Moving
 from tests.local.wire import NOW, Clock, ask, check, reason_of
 
 DAY = timedelta(days=1)
@@ -444,24 +442,6 @@ async def test_served_export_knows_what_was_spent(clock: Clock, calls: int) -> N
     async with LocalSidecar(catalog, clock=clock) as again:
         after = await told(again)
     assert after == before
-
-
-class Moving(MemoryStore):
-    """A store in which usage is reported as soon as any was read, once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.world: World | None = None
-
-    async def read(self, names: Sequence[str]) -> list[Entry]:
-        """What is asked for, before anything moves."""
-        found = await super().read(names)
-        world = self.world
-        if world and any(name.startswith(("usage/", "wallet/")) for name in names):
-            self.world = None
-            report = pb.ReportUsageRequest(customer_id="c", feature_id="calls", value=5)
-            await Reporter(world).report([report])
-        return found
 
 
 async def test_answer_is_of_one_moment_though_usage_comes_meanwhile(

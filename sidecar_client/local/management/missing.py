@@ -30,6 +30,17 @@ async def customer_of(reader: World | Transaction, customer_id: str) -> Customer
     return customer
 
 
+async def index_and_customer_of(
+    world: World, customer_id: str
+) -> tuple[CatalogIndex, Customer]:
+    """What is defined, and the customer, archived or not, in one reading."""
+    checked_id("customer", customer_id)
+    index, customer = await world.index_and_customer(customer_id)
+    if customer is None:
+        raise missing("customer", customer_id)
+    return index, customer
+
+
 async def live_customer(transaction: Transaction, customer_id: str) -> Customer:
     """The customer, which is not archived."""
     customer = await customer_of(transaction, customer_id)

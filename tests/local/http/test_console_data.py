@@ -11,6 +11,7 @@ import pytest
 from sidecar_client.local import LocalSidecar
 from sidecar_client.protocol import sidecar_pb2 as pb
 from tests.local.http.conftest import Client
+from tests.local.moving import Moving
 from tests.local.wire import Clock, ask, check
 
 FREE = "customer-demo-02"
@@ -262,6 +263,34 @@ def test_page_and_its_files_are_served_and_nothing_beside_them(
         assert answer.headers["content-security-policy"] == policy
     for path in ("/console/", "/console/../page.py", "/console/%2e%2e%2fpage.py"):
         assert client.get(path).status_code == 404
+
+
+def test_entitlements_and_credits_are_of_one_moment_though_usage_comes_meanwhile(
+    client_of: Client,
+) -> None:
+    world: dict[str, Any] = {
+        "currencies": [{"id": "tokens"}],
+        "features": [{"id": "calls", "type": "metered", "meter": "incremental"}],
+        "plans": [
+            {
+                "id": "p",
+                "entitlements": {"calls": {"unlimited": True}},
+                "credits": {"tokens": {"amount": 10}},
+                "credit_rates": {"calls": {"currency": "tokens", "rate": 2}},
+            }
+        ],
+        "customers": [{"id": "c", "subscriptions": [{"plan": "p"}]}],
+    }
+    store = Moving()
+    with LocalSidecar(world, store=store, http_port=0) as sidecar:
+        client = client_of(sidecar)
+        store.world = sidecar.world
+        seen: list[object] = []
+        for _ in range(2):
+            told = client.get("/local/customers/c/entitlements").json()
+            (calls,), (tokens,) = told["items"], told["credits"]
+            seen.append((calls["usage"], calls["reason"], tokens["remaining"]))
+        assert seen == [(0, None, 10), (5, "INSUFFICIENT_CREDITS", 0)]
 
 
 PLANS_ONLY: dict[str, Any] = {

@@ -5,6 +5,7 @@ Searching and telling live here; what they are entitled to is `explained`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
@@ -13,14 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sidecar_client.local.catalog import CatalogIndex
-from sidecar_client.local.credit_desk import CreditDesk
+from sidecar_client.local.credit_desk import CreditVerdict
 from sidecar_client.local.customers import Customer, Promotion, Subscription
-from sidecar_client.local.evaluation import Subject
 from sidecar_client.local.http.console.asked import choice_of, text_of, whole_of
 from sidecar_client.local.http.console.explained import Told, Wish, explained, says
 from sidecar_client.local.http.control import iso
 from sidecar_client.local.http.parts import Parts
-from sidecar_client.local.management.missing import customer_of
+from sidecar_client.local.management.missing import index_and_customer_of
 from sidecar_client.local.management.pages import records_of
 from sidecar_client.local.world import World
 
@@ -51,12 +51,12 @@ def routes(parts: Parts) -> list[BaseRoute]:
         )
 
     async def shown(request: Request) -> Response:
-        customer = await customer_of(world, request.path_params["customer_id"])
-        index = await world.index()
+        name = request.path_params["customer_id"]
+        index, customer = await index_and_customer_of(world, name)
         return JSONResponse(await _shown(world, index, customer))
 
     async def entitled(request: Request) -> Response:
-        customer = await customer_of(world, request.path_params["customer_id"])
+        name = request.path_params["customer_id"]
         wish = Wish(
             resource=text_of(request, "resource") or None,
             search=text_of(request, "search"),
@@ -64,16 +64,15 @@ def routes(parts: Parts) -> list[BaseRoute]:
             offset=whole_of(request, "offset", 0, most=1_000_000),
             limit=whole_of(request, "limit", 50, most=_MOST),
         )
-        index = await world.index()
+        index, customer = await index_and_customer_of(world, name)
         found = await explained(world, index, customer, wish)
-        subject = Subject(customer_id=customer.id, resource_id=wish.resource)
         return JSONResponse(
             {
                 "reason": found.reason,
                 "total": found.total,
                 "granted": found.granted,
                 "items": found.items,
-                "credits": await _credits(world, subject),
+                "credits": _credits(found.credits),
             }
         )
 
@@ -163,7 +162,7 @@ def _promotion(promotion: Promotion, now: datetime) -> Told:
     }
 
 
-async def _credits(world: World, subject: Subject) -> list[Told]:
+def _credits(verdicts: Sequence[CreditVerdict]) -> list[Told]:
     return [
         {
             "currency": found.standing.currency.id,
@@ -179,6 +178,6 @@ async def _credits(world: World, subject: Subject) -> list[Told]:
             ),
             "has_access": found.has_access,
         }
-        for found in await CreditDesk(world).all(subject)
+        for found in verdicts
         if found.standing
     ]

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sidecar_client.local.catalog import CatalogIndex, Feature
-from sidecar_client.local.credit_desk import CreditDesk
+from sidecar_client.local.credit_desk import Credits, CreditVerdict
 from sidecar_client.local.customers import Customer
 from sidecar_client.local.entitlements import Entitlement
 from sidecar_client.local.evaluation import (
-    Standing,
     Subject,
     Verdict,
     judge,
@@ -49,12 +48,17 @@ class Explained:
     total: int
     granted: int
     items: list[Told]
+    credits: list[CreditVerdict]
+    """All of them, whatever is wanted."""
 
 
 async def explained(
     world: World, index: CatalogIndex, customer: Customer, wish: Wish
 ) -> Explained:
-    """The wanted part of what a customer has, in the order of the catalog's plans."""
+    """The wanted part of what a customer has, in the order of the catalog's plans.
+
+    What is used and what is left of credits are of one moment.
+    """
     subject = Subject(customer_id=customer.id, resource_id=wish.resource)
     now = world.clock()
     if wish.scope == "said":
@@ -73,7 +77,12 @@ async def explained(
         for name, found in named.items()
         if _matches(index.features[name], wish.search)
     }
-    verdicts = dict(zip(wanted, await _judged(world, subject, wanted), strict=True))
+    purse = Credits(index, customer, subject, now)
+    needs = dict.fromkeys(key for item in wanted.values() for key in item.needs)
+    records = await world.read_named((*needs, *purse.keys()))
+    verdicts = {
+        name: purse.paid(judge(item, records), records) for name, item in wanted.items()
+    }
     if wish.scope == "denied":
         verdicts = {k: v for k, v in verdicts.items() if not v.has_access}
     page = list(verdicts.items())[wish.offset : wish.offset + wish.limit]
@@ -82,16 +91,8 @@ async def explained(
         total=len(verdicts),
         granted=sum(verdict.has_access for verdict in verdicts.values()),
         items=[_told(index.features[name], verdict) for name, verdict in page],
+        credits=purse.all(records),
     )
-
-
-async def _judged(
-    world: World, subject: Subject, found: dict[str, Standing]
-) -> Sequence[Verdict]:
-    needs = dict.fromkeys(key for item in found.values() for key in item.needs)
-    records = await world.read_named(tuple(needs))
-    verdicts = [judge(item, records) for item in found.values()]
-    return await CreditDesk(world).paid(verdicts, subject)
 
 
 def _matches(feature: Feature, search: str) -> bool:
