@@ -10,7 +10,7 @@ import heapq
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, cast
 
 from sidecar_client.local.catalog import CatalogIndex
@@ -32,6 +32,13 @@ logger = logging.getLogger("sidecar_client.local")
 
 _LOOK: Final = 1.0
 """Seconds after which it looks at the clock at the latest: it may be anybody's."""
+_AGAIN: Final = 30.0
+"""Seconds after which all customers are looked at again, where others change them."""
+_REST: Final = 20
+"""After such a look it rests for so many times as long as that took, at least."""
+_NEAR: Final = timedelta(seconds=30)
+"""What is due so soon is left to the one that changed it: it may have told it as the
+change itself, and its clock may be ahead."""
 _AS_BEFORE: Final = (
     *("credits.consumed", "credits.grant.usage_low", "credits.grant.depleted"),
     *("credits.balance.usage_low", "credits.balance.depleted"),
@@ -43,11 +50,15 @@ _AS_BEFORE: Final = (
 class Due:
     """Announces what time changes, while `run` runs; once, of all who share a store.
 
-    A clock that is moved on announces everything in between, in its order.
+    A clock that is moved on announces everything in between, in its order. `again` is
+    after how many seconds it looks at what others who share the store have changed.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, again: float = _AGAIN) -> None:
         self._world = world
+        self._again = again
+        self._looked = 0.0
+        """By which time of the loop that was done, with the rest after it."""
         self._next: dict[str, datetime] = {}
         self._heap: list[tuple[datetime, str]] = []
         self._changed: dict[str, datetime] = {}
@@ -85,10 +96,13 @@ class Due:
             await asyncio.sleep(_LOOK)
 
     async def _run(self) -> None:
+        self._looked = self._time()
         while True:
             self._news.clear()
             now = self._world.clock()
             await self._look_at_all()
+            if self._until_again() == 0:
+                await self._look_at_others()
             await self._look_at_changed()
             await self._announce_due()
             self._told_until = now
@@ -98,11 +112,21 @@ class Due:
                     await self._news.wait()
 
     def _patience(self) -> float | None:
-        """How long nothing can be due; None: for ever."""
+        """How long there is nothing to do; None: for ever."""
+        again = self._until_again()
         if not self._heap:
-            return None
+            return again
         left = (self._heap[0][0] - self._world.clock()).total_seconds()
-        return min(max(left, 0.0), _LOOK)
+        return min(max(left, 0.0), _LOOK, _LOOK if again is None else again)
+
+    def _until_again(self) -> float | None:
+        """How long until what others changed is looked at; None: nobody else does."""
+        if not self._world.store.shared:
+            return None
+        return max(0.0, self._looked + self._again - self._time())
+
+    def _time(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def _look_at_all(self) -> None:
         since, self._all_since = self._all_since, None
@@ -120,6 +144,21 @@ class Due:
                 *filter(None, [planned]),
             ]
             self._plan(customer_id, moments, since)
+
+    async def _look_at_others(self) -> None:
+        """Plan what is due because of changes by others, who may be gone by then."""
+        world, began = self._world, self._time()
+        index = await world.index()
+        async for _, entry in records_of(world, "customer/"):
+            customer = cast("Customer", entry.record)
+            after = world.clock() + _NEAR
+            self._plan_sooner(customer.id, _moments(index, customer, after), after)
+        async for name, entry in records_of(world, "wallet/"):
+            _, customer_id, _ = name.split("/", 2)
+            ends = expiries(cast("Wallet", entry.record))
+            self._plan_sooner(customer_id, ends, world.clock() + _NEAR)
+        now = self._time()
+        self._looked = now + max(0.0, _REST * (now - began) - self._again)
 
     async def _look_at_changed(self) -> None:
         while self._changed:
@@ -142,6 +181,15 @@ class Due:
         if at is None:
             self._next.pop(customer_id, None)
         elif self._next.get(customer_id) != at:
+            self._next[customer_id] = at
+            heapq.heappush(self._heap, (at, customer_id))
+
+    def _plan_sooner(
+        self, customer_id: str, moments: Iterable[datetime], after: datetime
+    ) -> None:
+        at = min((m for m in moments if m > after), default=None)
+        planned = self._next.get(customer_id)
+        if at is not None and (planned is None or at < planned):
             self._next[customer_id] = at
             heapq.heappush(self._heap, (at, customer_id))
 

@@ -448,6 +448,47 @@ async def test_what_is_due_is_told_once_by_all_who_share_a_store(
     assert len(tells.announced) + len(announced) == 1
 
 
+class Shared(MemoryStore):
+    """A store to which another sidecar writes as well."""
+
+    shared = True
+
+
+@pytest.mark.parametrize(
+    ("starts", "told"),
+    [
+        (timedelta(hours=1), ["subscription.updated"]),
+        # It may have been told as the change itself, by a clock that is ahead.
+        (timedelta(seconds=5), []),
+    ],
+)
+async def test_what_is_due_by_a_change_of_a_sidecar_that_is_gone_is_told(
+    starts: timedelta, told: list[str]
+) -> None:
+    clock = MovableClock(lambda: NOW)
+    gone, world = (World(Shared(), clock=clock) for _ in range(2))
+    world.store = gone.store
+    await populate(gone, load_catalog(CATALOG))
+    announced: list[Announcement] = []
+    world.listeners.append(announced.append)
+    running = Due(world, again=0.0)
+    task = asyncio.ensure_future(running.run())
+
+    async def let_it_look() -> None:
+        running.look()
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    await let_it_look()
+    await subscribe(gone, start=clock() + starts)
+    await let_it_look()
+    clock.advance(timedelta(hours=2))
+    await let_it_look()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [item.kind for item in announced] == told
+
+
 @pytest.mark.parametrize("turns", range(6))
 async def test_looking_ends_though_something_happens_at_that_moment(
     tells: Tells, turns: int
