@@ -341,7 +341,8 @@ class GuardCore:
         if outcome != "denied":  # counted when it was decided
             self.counts[outcome] += 1
         if outcome in LOGGED and (outcome != "stored" or self._is_at_risk(cause)):
-            log_outcome(outcome, subject, cause)
+            is_safe = self.terms.is_durable
+            log_outcome(outcome, subject, cause, is_safe=is_safe)
         if stand_in.kit is not None:
             stand_in.kit.happened(self, outcome, subject, cause)
         if self.hooks:

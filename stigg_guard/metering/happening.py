@@ -25,11 +25,18 @@ _WORDS: Final = {
     "stored": "Usage was not acknowledged",
 }
 
-_NEXT: Final = {
-    "dropped": "",
-    "parked": "",
-    "stored": "; it is in this process's memory and sent again (OUTBOX keeps it safe)",
+_AT_RISK: Final = {
+    "dropped": ("Usage was lost", ""),
+    "parked": (
+        "Usage is parked in this process's memory",
+        "; report it by hand, as it is not sent again (OUTBOX keeps it)",
+    ),
+    "stored": (
+        "Usage was not acknowledged",
+        "; it is in this process's memory and sent again (OUTBOX keeps it safe)",
+    ),
 }
+"""What is said before and after where no outbox keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +75,9 @@ def tell(hooks: Iterable[Hook], happening: Happening) -> None:
 
 
 def log_outcome(
-    outcome: OutcomeName, subject: Measurement | Decision, cause: str
+    outcome: OutcomeName, subject: Measurement | Decision, cause: str, *, is_safe: bool
 ) -> None:
-    """Log all that is needed to report it by hand."""
+    """Log all that is needed to report it by hand; `is_safe`: an outbox keeps it."""
     if isinstance(subject, Measurement):
         described = subject.described
     else:
@@ -79,4 +86,5 @@ def log_outcome(
             f"feature {subject.requirement.name}, customer"
             f" {who and who.customer_id!r}, resource {who and who.resource_id!r}"
         )
-    logger.error("%s: %s: %s%s", _WORDS[outcome], described, cause, _NEXT[outcome])
+    words, then = (_WORDS[outcome], "") if is_safe else _AT_RISK[outcome]
+    logger.error("%s: %s: %s%s", words, described, cause, then)

@@ -210,18 +210,22 @@ def test_changes_of_two_processes_in_doubt_are_told_apart(
     sidecar: CountingSidecar,
     make: Make,
     redis: RedisServer,
+    tmp_path: Path,
     units: tuple[float, float],
     faults: tuple[Any, Any],
 ) -> None:
-    options = {"outbox": None, "holds": redis.url}
-    one, other = make(**options), make(**options)
+    one, other = (
+        make(outbox=str(tmp_path / name), holds=redis.url) for name in ("one", "other")
+    )
     for guard, value, fault in zip((one, other), units, faults, strict=True):
         sidecar.faults.append(fault)
         use(guard, value)
 
-    _wait_for(lambda: not [*rows_of(one), *rows_of(other)])
+    deliver(one)
+    deliver(other)
 
     assert sidecar.total() == sum(units)
+    assert rows_of(one) == rows_of(other) == []
     with pytest.raises(AccessDenied):
         use(one, 7 - sum(units))
 
@@ -603,6 +607,32 @@ def test_processes_that_hold_alone_leave_doubts_to_a_person(
     (row,) = rows_of(guard)
     assert row.state == "parked"
     assert "not known here" in (row.error or "")
+
+
+@pytest.mark.parametrize(
+    ("outbox", "words", "then"),
+    [
+        ("a file", "parked in the outbox until a person decides", "not wanted here"),
+        (None, "parked in this process's memory", "report it by hand"),
+    ],
+)
+def test_it_is_logged_where_parked_usage_waits(
+    make: Make,
+    sidecar: CountingSidecar,
+    caplog: pytest.LogCaptureFixture,
+    outbox: str | None,
+    words: str,
+    then: str,
+) -> None:
+    guard = make() if outbox else make(outbox=None)
+    sidecar.faults.append("reject")
+
+    assert guard.report(CUSTOMER, FEATURE) == "parked"
+
+    (record,) = caplog.records
+    assert f"Usage is {words}: feature feature-1, delta 1" in record.getMessage()
+    assert then in record.getMessage()
+    assert ("report it by hand" in record.getMessage()) == (outbox is None)
 
 
 def test_a_new_total_does_not_overtake_changes_that_wait(
