@@ -20,6 +20,8 @@ from sidecar_client.local.records import (
     Wallet,
 )
 
+OVERDRAFT = "overdraft"
+"""The grant of a ledger's entries that are about what is owed."""
 MOST_LEDGER = 1000
 MOST_GRANTS = 1000
 """Of the grants that are over, the oldest are dropped beyond this many in all."""
@@ -160,7 +162,7 @@ def consumed(
             amount, events = amount - part, 0
     if amount > _DUST:
         book.debt += amount
-        book.note(now, "overdrawn", amount, "overdraft", feature_id, events=events)
+        book.note(now, "overdrawn", amount, OVERDRAFT, feature_id, events=events)
     return book.closed()
 
 
@@ -266,7 +268,7 @@ def _give_back(
     if part > 0:
         book.debt -= part
         amount -= part
-        book.note(now, "returned", part, "overdraft", feature_id)
+        book.note(now, "returned", part, OVERDRAFT, feature_id)
     order = sorted(book.active(now), key=_burn_order)
     for held in reversed(order):
         part = min(amount, held.consumed)

@@ -258,14 +258,19 @@ async def _consume(
     return Consumed(at=now, balance=left)
 
 
+def overdraft_id(pool: Pool) -> str:
+    """What a wallet owes is called, among its grants and in its ledger."""
+    place = pool.resource_id or pool.customer_id.replace("@", ".")
+    return f"overdraft-{place[:200]}-{pool.currency_id}"[:255]
+
+
 def _grants(item: Held) -> list[HeldGrant]:
     """The grants of a wallet, and what it owes as one more."""
     grants = list(item.wallet.grants)
     if item.wallet.debt > 0:
-        place = item.pool.resource_id or item.pool.customer_id.replace("@", ".")
         last = item.wallet.ledger[-1].at if item.wallet.ledger else item.now
         overdraft = CreditGrant.model_construct(
-            id=f"overdraft-{place[:200]}-{item.pool.currency_id}"[:255],
+            id=overdraft_id(item.pool),
             currency=item.pool.currency_id,
             amount=0.0,
             type="overdraft",
@@ -285,7 +290,8 @@ def _grant(new: NewGrant, grant_id: str, now: datetime) -> CreditGrant:
     if new.expires is not None and new.expires <= (new.effective or now):
         raise Refusal(
             "INVALID_ARGUMENT",
-            f"expireAt is {new.expires}; use a time after the grant takes effect.",
+            f"expireAt is {new.expires.isoformat()}; use a time after the grant takes "
+            "effect.",
         )
     try:
         return CreditGrant(

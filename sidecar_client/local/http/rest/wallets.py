@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sidecar_client.local.catalog import Currency
+from sidecar_client.local.credits import OVERDRAFT
 from sidecar_client.local.customers import GrantType
 from sidecar_client.local.http.rest.endpoints import Asked, Endpoints
 from sidecar_client.local.http.rest.usage import Nothing
@@ -48,6 +49,7 @@ from sidecar_client.local.management.credits import (
     Granted,
     GrantStatus,
     NewGrant,
+    overdraft_id,
 )
 from sidecar_client.local.management.currencies import currency_of
 from sidecar_client.local.management.missing import customer_of
@@ -269,10 +271,11 @@ def _currency(currency: Currency) -> UsedCurrencyData:
 
 def _movement(movement: Movement) -> MovementData:
     pool, entry = movement.pool, movement.entry
+    is_owed = entry.grant_id == OVERDRAFT
     return MovementData(
         amount=entry.amount,
         credit_currency_id=pool.currency_id,
-        credit_grant_id=entry.grant_id,
+        credit_grant_id=overdraft_id(pool) if is_owed else entry.grant_id,
         customer_id=pool.customer_id,
         resource_id=pool.resource_id,
         event_type=_EVENTS[entry.kind],
