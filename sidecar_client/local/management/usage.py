@@ -5,13 +5,14 @@ Reporting usage lives in `metering` and `event_intake`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, cast
 
 from sidecar_client.local.catalog import CreditRate, EventMeter, Feature
 from sidecar_client.local.credits import Balance
+from sidecar_client.local.customers import Customer
 from sidecar_client.local.evaluation import Subject
 from sidecar_client.local.management.missing import customer_of, feature_of
 from sidecar_client.local.management.pages import records_of
@@ -40,6 +41,8 @@ class UsagePoint:
     value: float
     is_reset: bool = False
     """Whether usage started again from zero then."""
+    is_change: bool = False
+    """Whether it did because another subscription took the place of one before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ async def usage_history(
 
     Of a resource, what its own subscriptions count, else what the customer's do.
     """
-    await customer_of(world, customer_id)
+    customer = await customer_of(world, customer_id)
     feature = feature_of(await world.index(), feature_id)
     if feature.type != "metered":
         raise Refusal(
@@ -94,6 +97,7 @@ async def usage_history(
             *await _counted(world, customer_id, resource, feature_id),
         ]
         if points:
+            points = list(_with_changes(customer, resource, points))
             break
     points.sort(key=lambda point: (point.at, not point.is_reset))
     return [
@@ -101,6 +105,16 @@ async def usage_history(
         for point in points
         if start <= point.at <= end
     ]
+
+
+def _with_changes(
+    customer: Customer, resource_id: str | None, points: Iterable[UsagePoint]
+) -> Iterator[UsagePoint]:
+    """The points, with which resets are those of a change of subscriptions."""
+    starts = [s.start for s in customer.subscriptions if s.resource == resource_id]
+    changes = {start for start in starts if min(starts) < start}
+    for point in points:
+        yield replace(point, is_change=point.is_reset and point.at in changes)
 
 
 async def estimate_usage(

@@ -132,6 +132,7 @@ def test_a_trial_is_told_as_one(client: stigg.Stigg, clock: Clock) -> None:
     assert (made.status, made.trial_end_date) == ("IN_TRIAL", NOW + 2 * DAY)
     assert made.trial is not None
     assert made.trial.trial_end_behavior == "CONVERT_TO_PAID"
+    assert made.effective_end_date is None
     clock.now = NOW + 2 * DAY
     assert client.v1.subscriptions.retrieve("trial").data.status == "ACTIVE"
 

@@ -127,6 +127,29 @@ def test_history_tells_what_was_used_when(client: stigg.Stigg, clock: Clock) -> 
         client.v1.usage.history("sso", customer_id="old", start_date=NOW)
 
 
+def test_history_marks_the_change_of_a_subscription(clock: Clock) -> None:
+    monthly = {"calls": {"limit": 9, "reset_period": "month"}}
+    catalog: dict[str, object] = {
+        "features": [{"id": "calls", "type": "metered", "meter": "incremental"}],
+        "plans": [{"id": "team", "entitlements": monthly}],
+        "customers": [{"id": "acme"}],
+    }
+    with (
+        LocalSidecar(catalog, clock=clock, http_port=0) as sidecar,
+        stigg.Stigg(api_key="any", base_url=sidecar.http_url) as client,
+    ):
+        for day in (0, 3):
+            clock.now = NOW + timedelta(days=day)
+            client.v1.subscriptions.provision(customer_id="acme", plan_id="team")
+            used = usage(1, customer_id="acme", feature_id="calls")
+            client.v1.usage.report(usages=[used])
+        found = client.v1.usage.history("calls", customer_id="acme", start_date=NOW)
+    assert [(item.timestamp, item.type) for item in found.data.markers] == [
+        (NOW, "PERIODIC_RESET"),
+        (NOW + timedelta(days=3), "SUBSCRIPTION_CHANGE_RESET"),
+    ]
+
+
 def test_events_are_counted_by_the_meters_of_features(client: stigg.Stigg) -> None:
     client.v1.features.create_feature(
         id="calls",
@@ -241,6 +264,7 @@ def test_credits_are_granted_consumed_and_accounted_for(
         ("CREDITS_CONSUMED", 30),
         ("CREDITS_GRANTED", 100),
     ]
+    assert ledger[2].credit_grant_id == listed[1].id
     used = client.v1.credits.get_usage(customer_id="acme", currency_id="tokens").data
     assert [(one.total_credits, one.event_count) for one in used.series] == [(120, 2)]
     assert [(p.value, p.event_count) for p in used.series[0].points] == [(120, 2)]

@@ -161,7 +161,7 @@ class MarkerData(Wire):
     """A time at which usage started again from zero."""
 
     timestamp: Time
-    type: Literal["PERIODIC_RESET"] = "PERIODIC_RESET"
+    type: Literal["PERIODIC_RESET", "SUBSCRIPTION_CHANGE_RESET"]
 
 
 class HistoryData(Wire):
@@ -254,7 +254,14 @@ async def get_usage_history(asked: Asked[NoBody, Between]) -> Data[HistoryData]:
             for p in points
         ],
     )
-    markers = [MarkerData(timestamp=p.at) for p in points if p.is_reset]
+    markers = [
+        MarkerData(
+            timestamp=p.at,
+            type="SUBSCRIPTION_CHANGE_RESET" if p.is_change else "PERIODIC_RESET",
+        )
+        for p in points
+        if p.is_reset
+    ]
     return Data(data=HistoryData(markers=markers, series=[series]))
 
 
