@@ -5,6 +5,11 @@ Where such errors come up, and what they are raised as, does not live here.
 
 from __future__ import annotations
 
+from typing import Final
+
+_NO_CERTIFICATE: Final = ("Is a directory", "NO_CERTIFICATE_OR_CRL_FOUND", "PEM lib")
+"""What is said of a file that is read as a certificate, or as its key, and is none."""
+
 
 def certificate_problem(text: str, location: str) -> str | None:
     """The cause and the cure, from what OpenSSL says; None for other errors.
@@ -14,6 +19,11 @@ def certificate_problem(text: str, location: str) -> str | None:
     if "ssl_" in location and "No such file" in text:
         return (
             "a file of a certificate that its URL names is not there; correct the path"
+        )
+    if "ssl_" in location and any(words in text for words in _NO_CERTIFICATE):
+        return (
+            "a file of a certificate that its URL names is none; name one in PEM form"
+            f" ({text})"
         )
     _, is_of_it, rest = text.partition("certificate verify failed: ")
     if not is_of_it:

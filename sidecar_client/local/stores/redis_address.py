@@ -59,7 +59,7 @@ class RedisAddress:
             ).parse_url
             options = parse(address)
             if "ttl" in own:
-                keys_ttl = int(own["ttl"])
+                keys_ttl = _seconds(own["ttl"])
         except (ValueError, TypeError) as error:
             raise ConfigurationError(
                 f"the store is {masked(url)!r}: {error}; use {_FORMS}."
@@ -122,6 +122,12 @@ def check_ttl(name: str, value: int) -> int:
             f"{_LONGEST_TTL}, or one below 0 to keep everything for ever."
         )
     return value
+
+
+def _seconds(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,12}", text):
+        raise ValueError(f"ttl is {text!r} and no whole number of seconds")
+    return int(text)
 
 
 def masked(url: str) -> str:

@@ -71,4 +71,6 @@ def _cause(error: BaseException, location: str) -> str:
             f"it does not answer in time; look whether it is overloaded{tls} ({text})"
         )
     shown = text or type(error).__name__
-    return f"{shown}; look whether it runs and can be reached from here"
+    is_cut = "reset by peer" in text or "closed by server" in text
+    tls = ", or speaks TLS alone (rediss://)" if is_cut else ""
+    return f"{shown}; look whether it runs and can be reached from here{tls}"

@@ -6,6 +6,7 @@ Scripts are run here, again where that is safe; what they do is in `redis_script
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -21,6 +22,7 @@ PATIENCE: Final = 5.0
 """Seconds for which a change is tried again, while Redis cannot be reached."""
 PATIENCE_OF_READING: Final = 0.15
 """For so long what only reads is tried: callers wait, and there may be fallbacks."""
+_UNKNOWN: Final = re.compile(r"unexpected keyword argument ('\w+')")
 _TIMEOUTS: Final = {"socket_connect_timeout": 1.0, "socket_timeout": 2.0}
 _CONNECTIONS: Final = 16
 _SHORTEST_PAUSE: Final = 0.01
@@ -118,9 +120,12 @@ def _client(address: RedisAddress) -> Any:
         # Unknown options would only be told by the first connection.
         pool.make_connection()
     except (TypeError, ValueError) as error:
+        # What Python says of an argument is nothing to whoever wrote a URL.
+        unknown = _UNKNOWN.search(str(error))
+        why = f"there is no option {unknown[1]}" if unknown else str(error)
         raise ConfigurationError(
-            f"the store is {address.location!r}: redis-py does not take these options:"
-            f" {error}. Correct the part after the question mark."
+            f"the store is {address.location!r}: {why}. "
+            "Correct the part after the question mark."
         ) from None
     return asynchronous.Redis.from_pool(pool)
 

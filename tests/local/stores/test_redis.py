@@ -337,7 +337,7 @@ async def test_unix_sockets_are_understood(redis: RedisServer, prefix: str) -> N
     [
         ("redis://host/x", "'x' is no number of a database; use redis://user"),
         ("redis://host:port/0", "use redis://user:password@host:6379/0"),
-        ("redis://h/0?ttl=week", "use redis://user:password@host:6379/0"),
+        ("redis://h/0?ttl=week", "ttl is 'week' and no whole number of seconds; use"),
         ("redis://h/0?ttl=0", "ttl is 0; use a number of seconds from 1"),
         ("redis://h/0?prefix=", "prefix is ''; use 1 to 200 characters"),
         ("redis://h/0?prefix=a{b}", "prefix is 'a{b}'; use 1 to 200 characters"),
@@ -354,5 +354,7 @@ async def test_options_that_redis_py_does_not_know_are_refused() -> None:
     store = RedisStore("redis://:pw@h/0?no_such_option=1")
     with pytest.raises(ConfigurationError) as caught:
         await store.open()
-    assert "redis://:***@h/0?no_such_option=1" in str(caught.value)
-    assert "Correct the part after the question mark" in str(caught.value)
+    assert str(caught.value) == (
+        "the store is 'redis://:***@h/0?no_such_option=1': there is no option "
+        "'no_such_option'. Correct the part after the question mark."
+    )

@@ -95,6 +95,24 @@ async def test_file_that_is_not_there_is_told(redis: TlsRedis, tmp_path: Path) -
         await store.open()
 
 
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile"])
+async def test_file_that_is_no_certificate_is_told(
+    redis: TlsRedis, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "text").write_text("no certificate")
+    wrong = ["text"] if option == "ssl_certfile" else ["text", ""]
+    for name in wrong:
+        store = RedisStore(redis.url(**{option: tmp_path / name}), patience=0.1)
+        with pytest.raises(StoreError, match="is none; name one in PEM form"):
+            await store.open()
+
+
+async def test_server_that_speaks_tls_alone_is_told(redis: TlsRedis) -> None:
+    store = RedisStore(f"redis://127.0.0.1:{redis.port}/0", patience=0.1)
+    with pytest.raises(StoreError, match="or speaks TLS alone"):
+        await store.open()
+
+
 async def test_server_without_tls_is_told(redis: TlsRedis) -> None:
     url = f"rediss://127.0.0.1:{redis.server.port}/0?socket_connect_timeout=0.1"
     store = RedisStore(url, patience=0.1)
