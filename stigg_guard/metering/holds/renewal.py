@@ -29,6 +29,8 @@ logger = logging.getLogger("stigg_guard")
 
 MOST_AT_ONCE: Final = 500
 """Holds of a place that one step prolongs."""
+LONGEST_PAUSE: Final = 1.0
+"""Seconds between two looks: so long a store that is back may not be known as such."""
 NOWHERE: Final = Place("", None, "")
 """Whose units nobody counts."""
 
@@ -151,7 +153,7 @@ class Renewals:
 
     def _run(self, stop: threading.Event) -> None:
         # At most half of a lease is over when it is prolonged.
-        while not stop.wait(self._lease / 6):
+        while not stop.wait(min(self._lease / 6, LONGEST_PAUSE)):
             self.renew_due()
             with self._lock:
                 if not self._entries and not self._ended and not self._is_out():

@@ -23,7 +23,7 @@ from stigg_guard.metering.holds.base import (
 )
 from stigg_guard.metering.holds.memory import MemoryHolds
 from stigg_guard.metering.holds.redis import RedisHolds
-from stigg_guard.metering.holds.renewal import MOST_AT_ONCE, Renewals
+from stigg_guard.metering.holds.renewal import MOST_AT_ONCE, NOWHERE, Renewals
 from tests.metering.holds.servers import command, wait_until
 from tests.metering.holds.stores import OTHER, PLACE, driven, want
 from tests.redis_server import RedisServer
@@ -48,6 +48,7 @@ class Recorded(Holds):
         self.memory = MemoryHolds(clock=clock)
         self.asked: list[Op] = []
         self.error: Exception | None = None
+        self.is_out = False
 
     def perform(self, op: Op) -> object:
         self.asked.append(op)
@@ -205,6 +206,16 @@ def test_a_thread_prolongs_and_ends_when_there_is_nothing_to_do(
             thread.join(30)
             assert not thread.is_alive()
             assert store.standing().held == 0
+
+
+def test_a_store_that_is_out_is_asked_again_long_before_a_lease_is_over(
+    store: Recorded, renewals: Renewals
+) -> None:
+    store.is_out = True
+
+    renewals.add(PLACE, "a", 2, 100)
+
+    wait_until(lambda: Peek(place=NOWHERE) in store.asked, "it is asked")
 
 
 def _threads() -> list[threading.Thread]:
