@@ -6,7 +6,7 @@ How single things look in them lives in `webhook_payloads`; sending does not.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -46,6 +46,13 @@ _OF_FILES: Final = {
     "currencies": ("credit_type.updated", "currency_id"),
 }
 """What is told of the parts of a catalog that a new edition of its file has changed."""
+_GONE_FROM_FILES: Final = {
+    "plans": "plan.deleted",
+    "addons": "addon.deleted",
+    "features": "feature.deleted",
+    "currencies": "credit_type.archived",
+}
+"""What is told of those that it has no more."""
 _OF_ENTITLEMENTS: Final = (
     *("customer.deleted", "customer.updated", "subscription.", "credits."),
     "promotionalEntitlement.",
@@ -91,16 +98,38 @@ async def messages_of(world: World, told: Announcement) -> AsyncIterator[Message
 
 async def _of_catalog(world: World, told: Announcement) -> AsyncIterator[Message]:
     """What a new edition of the catalog's file has changed, such as `plans/pro`."""
-    for part in cast("tuple[str, ...]", told.facts.get("changed", ())):
-        things, _, name = part.partition("/")
+    index = await world.index()
+    defined = {
+        "plans": index.plans,
+        "addons": index.addons,
+        "features": index.features,
+        "currencies": index.currencies,
+    }
+    for things, name in _parts(cast("tuple[str, ...]", told.facts.get("changed", ()))):
         if things == "customers":
             async for message in _of_customer(world, told, name):
                 yield message
-        elif found := _OF_FILES.get(things):
-            kind, fact = found
+        elif things not in defined:
+            continue
+        elif name not in defined[things]:
+            gone = _GONE_FROM_FILES[things]
+            yield Message(type=gone, at=told.at, fields={"id": name})
+        else:
+            kind, fact = _OF_FILES[things]
             one = Announcement(kind=kind, at=told.at, facts={fact: name})
             async for message in messages_of(world, one):
                 yield message
+
+
+def _parts(changed: Iterable[str]) -> dict[tuple[str, str], None]:
+    """Kinds and ids, each once though several versions of it may have changed."""
+    found: dict[tuple[str, str], None] = {}
+    for part in changed:
+        things, _, name = part.partition("/")
+        if things in ("plans", "addons"):
+            name, _, _ = name.partition(" version ")
+        found[things, name] = None
+    return found
 
 
 async def _of_customer(

@@ -313,6 +313,31 @@ async def test_catalog_that_is_edited(tells: Tells) -> None:
     assert types(messages) == ["customer.deleted", "entitlements.updated"]
 
 
+async def test_versions_and_parts_that_come_and_go_with_an_edit(tells: Tells) -> None:
+    catalog = load_catalog(CATALOG)
+    (free,) = (plan for plan in catalog.plans if plan.id == "free")
+    second = free.model_copy(update={"version": 2, "entitlements": {}})
+    edited = catalog.model_copy(update={"plans": (*catalog.plans, second)})
+    told = await tells.of(populate(tells.world, edited))
+    assert types(told) == ["plan.updated", "entitlements.updated"]
+    assert (told[0].fields["id"], told[0].fields["version"]) == ("free", 2)
+    less = edited.model_copy(
+        update={
+            "plans": tuple(plan for plan in edited.plans if plan.id != "site"),
+            "addons": (),
+            "features": tuple(f for f in edited.features if f.id != "export"),
+            "currencies": (),
+        }
+    )
+    told = await tells.of(populate(tells.world, less))
+    assert [(item.type, item.fields["id"]) for item in told] == [
+        ("feature.deleted", "export"),
+        ("credit_type.archived", "tokens"),
+        ("plan.deleted", "site"),
+        ("addon.deleted", "more-seats"),
+    ]
+
+
 async def test_credits_that_are_granted_and_voided(tells: Tells) -> None:
     world = tells.world
     new = NewGrant(
