@@ -18,6 +18,8 @@ from sidecar_client.local.yaml_text import CatalogError, Unfit, YamlText, broken
 
 _MOST_EXACT: Final = 100_000
 """Characters of a text that is read slowly where the quick reader stumbles."""
+_MOST_RARE: Final = 400_000
+"""Characters of a text that is read slowly because of what is rare in it: 2 seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,13 @@ def _other(value: object) -> str:
 def _yaml(text: str, name: str) -> _Read:
     try:
         return _quickly(text)
-    except NotPlain:
-        pass
+    except NotPlain as rare:
+        if rare.mark is not None and len(text) > _MOST_RARE:
+            raise CatalogError(
+                f"{name}:{rare.mark.line + 1}: has {rare.what} here, which more than "
+                f"{_MOST_RARE:,} characters must not have; do without, write it as "
+                "JSON, or split it into several files"
+            ) from None
     except yaml.YAMLError as error:
         if len(text) > _MOST_EXACT:
             raise CatalogError(broken(error, text, name)) from None

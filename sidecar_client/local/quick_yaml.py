@@ -1,11 +1,11 @@
 """Plain YAML to values and their lines, by the parser in C: some ten times as fast.
 
-What is rare (tags, merges, several documents) is left to `yaml_text`, which knows all.
+What is rare (tags, several documents) is left to `yaml_text`, which knows all.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
 import yaml
@@ -17,6 +17,7 @@ from sidecar_client.local.yaml_text import MOST_LEVELS, Loader, Mark, too_deep, 
 
 _TAG: Final = "tag:yaml.org,2002:"
 _TEXT, _NULL, _BOOL = f"{_TAG}str", f"{_TAG}null", f"{_TAG}bool"
+_MERGE: Final = f"{_TAG}merge"
 _Lines: TypeAlias = dict[str, int] | list[int]
 
 
@@ -25,7 +26,12 @@ _PARSER: Final[Any] = getattr(yaml, "CSafeLoader", None)
 
 
 class NotPlain(Exception):
-    """YAML that has to be read otherwise."""
+    """YAML that has to be read otherwise: because of what, and where that is."""
+
+    def __init__(self, what: str = "", mark: Mark | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.mark = mark
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +50,8 @@ class _Open:
     text: str = ""
     """As it is written."""
     is_keyed: bool = False
+    merged: list[dict[Any, Any]] = field(default_factory=list[dict[Any, Any]])
+    """What it takes over from other mappings, the last one counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,8 @@ class QuickYaml:
         self._stack: list[_Open] = []
         self._anchors: dict[str, _Anchored] = {}
         self._lines: dict[int, _Lines] = {}
+        self._taken: list[dict[Any, Any]] = []
+        """Kept, so that nothing else is known by their identity."""
         self.repeated: list[Problem] = []
         self.root: Any = None
         self.first_line = 1
@@ -111,14 +121,16 @@ class QuickYaml:
                     self._alias(event)
                 elif kind is yaml.DocumentStartEvent:
                     documents += 1
-                    if documents > 1 or event.tags:
-                        raise NotPlain
+                    if documents > 1:
+                        raise NotPlain("a second document", event.start_mark)
+                    if event.tags:
+                        raise NotPlain("a %TAG", event.start_mark)
         except UnicodeError:
             raise NotPlain from None
 
     def _begin(self, event: Any) -> None:
         if event.tag is not None:
-            raise NotPlain
+            raise NotPlain("a tag", event.start_mark)
         self._counted(event.start_mark)
         is_mapping = type(event) is yaml.MappingStartEvent
         self._stack.append(
@@ -134,6 +146,8 @@ class QuickYaml:
 
     def _end(self) -> None:
         done = self._stack.pop()
+        if done.merged:
+            self._take_over(done)
         self._lines[id(done.value)] = done.lines
         levels = done.deepest - len(self._stack)
         if levels > MOST_LEVELS:
@@ -159,7 +173,7 @@ class QuickYaml:
 
     def _value(self, event: Any) -> Any:
         if event.tag is not None:
-            raise NotPlain
+            raise NotPlain("a tag", event.start_mark)
         text: str = event.value
         is_plain = event.implicit[0]
         if not is_plain:
@@ -173,16 +187,19 @@ class QuickYaml:
             return self._loader.bool_values[text.lower()]
         read = self._numbers.get(tag)
         if read is None:
-            raise NotPlain  # A merge, or a default value.
+            if tag == _MERGE and self._awaits_key() and event.anchor is None:
+                return _MERGE
+            # A default value, or a merge in another place.
+            raise NotPlain(f"a {text!r}", event.start_mark)
         try:
             return read(yaml.ScalarNode(tag, text, event.start_mark))
         except (ArithmeticError, ValueError):
-            raise NotPlain from None
+            raise NotPlain("a number that cannot be", event.start_mark) from None
 
     def _alias(self, event: Any) -> None:
         found = self._anchors.get(event.anchor)
         if found is None:
-            raise NotPlain  # Of nothing, or of what holds it.
+            raise NotPlain("an alias of nothing, or of itself,", event.start_mark)
         self._counted(event.start_mark, found.values)
         if self._stack:
             parent = self._stack[-1]
@@ -193,7 +210,7 @@ class QuickYaml:
         self, name: str, value: Any, mark: Mark, values: int, levels: int
     ) -> None:
         if name in self._anchors:
-            raise NotPlain
+            raise NotPlain("an anchor that was there already", mark)
         self._anchors[name] = _Anchored(
             value=value, mark=mark, values=values, levels=levels
         )
@@ -217,7 +234,10 @@ class QuickYaml:
             parent.value.append(value)
             parent.lines.append(mark.line + 1)
         elif parent.is_keyed:
-            parent.value[parent.key] = value
+            if parent.key is _MERGE:
+                self._merge(parent, value, mark)
+            else:
+                parent.value[parent.key] = value
             parent.is_keyed = False
         else:
             self._key(parent, parent.lines, value, text, mark)
@@ -231,11 +251,40 @@ class QuickYaml:
         mark: Mark,
     ) -> None:
         if text is None:
-            raise NotPlain  # A key that is no scalar.
+            raise NotPlain("a key that is no single value", mark)
+        if value is _MERGE and parent.merged:
+            raise NotPlain("a second '<<' in one mapping", mark)
         if text in lines:
             self.repeated.append(written_twice(self._path(), text, mark.line + 1))
         lines[text] = mark.line + 1
         parent.key, parent.text, parent.is_keyed = value, text, True
+
+    def _awaits_key(self) -> bool:
+        if not self._stack:
+            return False
+        parent = self._stack[-1]
+        return isinstance(parent.lines, dict) and not parent.is_keyed
+
+    def _merge(self, parent: _Open, value: Any, mark: Mark) -> None:
+        """Note what a `<<` brings: a mapping, or several of which the first counts."""
+        sources: list[Any] = [value]
+        if isinstance(value, list):
+            sources = [*cast("Any", value)]
+        if not all(isinstance(source, dict) for source in sources):
+            raise NotPlain("a '<<' of what is no mapping", mark)
+        parent.merged = [*reversed(sources)]
+        self._taken += parent.merged
+
+    def _take_over(self, done: _Open) -> None:
+        """What a mapping takes over comes first; what it says itself counts more."""
+        value: dict[Any, Any] = {}
+        lines: dict[str, int] = {}
+        for source in done.merged:
+            value.update(source)
+            lines.update(cast("dict[str, int]", self._lines[id(source)]))
+        value.update(done.value)
+        lines.update(cast("dict[str, int]", done.lines))
+        done.value, done.lines = value, lines
 
     def _path(self) -> Path:
         """Where the innermost part is that is open."""

@@ -64,6 +64,10 @@ def places(value: Any, here: Place = ()) -> Iterator[Place]:
 @example(text="a: &x [1, {b: 2}]\nc: *x\nd: [*x, *x]\n")
 @example(text="a: 1\nb:\n  a: 1\n  a: 2\na: 3\n")
 @example(text="1: a\ntrue: b\n~: c\n1.5: d\n")
+@example(text="a: &x {b: 1, c: 2}\nd: {c: 3, <<: *x, e: 4}\n")
+@example(text="a: &x {b: 1}\nc: &y {b: 2, d: 3}\ne:\n  <<: [*x, *y]\n  f: {<<: *y}\n")
+@example(text="a: &x {b: 1}\nc: &y {<<: *x, d: 3}\ne: {<<: {<<: *y, d: 4}, d: 5}\n")
+@example(text="a: {<<: []}\nb: {<<: {c: 1, c: 2}}\n<<: {d: {e: 1}}\n")
 @example(text="")
 @example(text="# nothing\n")
 def test_it_reads_what_the_exact_reader_reads(text: str) -> None:
@@ -88,7 +92,9 @@ def test_it_reads_what_the_exact_reader_reads(text: str) -> None:
     [
         "a: !!int 1\n",
         "a: !own 1\n",
-        "a: {<<: {b: 1}}\n",
+        "a: {<<: 1}\n",
+        "a: {<<: {b: 1}, <<: {c: 1}}\n",
+        "a: <<\n",
         "a: *b\n",
         "a: &b [*b]\n",
         "a: &b 1\nc: &b 2\n",
@@ -109,6 +115,21 @@ def test_catalog_is_read_where_there_is_no_parser_in_c(
     expected = load_catalog()
     monkeypatch.setattr("sidecar_client.local.quick_yaml._PARSER", None)
     assert load_catalog() == expected
+
+
+def test_large_catalog_with_merges_is_read_without_the_slow_reader(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delattr(catalog_reading, "YamlText")
+    path = tmp_path / "plans.yaml"
+    first = "features:\n  - &base {id: a, type: metered, meter: incremental}\n"
+    more = "".join(f"  - {{<<: *base, id: b{n}}}\n" for n in range(20_000))
+    path.write_text(first + more)
+    features = load_catalog(path).features
+    assert len(features) == 20_001
+    assert {(item.type, item.meter) for item in features} == {
+        ("metered", "incremental")
+    }
 
 
 @pytest.mark.parametrize(
@@ -148,6 +169,11 @@ def test_catalog_is_read_where_there_is_no_parser_in_c(
             ":2: features[1].id: the id 'a' is already taken in features",
         ),
         ("h.json", '{"a": [\n' + "1," * 60_000, ":2:120001: is not JSON"),
+        (
+            "j.yaml",
+            FEATURES + "  - {id: !!str a}\n" + "  - {id: b}\n" * 30_000,
+            ":3002: has a tag here, which more than 400,000 characters must not have",
+        ),
         ("i.json", '{"a": [\n' + "[" * 120_000, ":2:49: is nested too deeply"),
     ],
 )
