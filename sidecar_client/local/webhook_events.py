@@ -99,7 +99,7 @@ async def messages_of(world: World, told: Announcement) -> AsyncIterator[Message
 async def _of_catalog(world: World, told: Announcement) -> AsyncIterator[Message]:
     """What a new edition of the catalog's file has changed, such as `plans/pro`."""
     index = await world.index()
-    defined = {
+    defined: dict[str, Mapping[str, object]] = {
         "plans": index.plans,
         "addons": index.addons,
         "features": index.features,
