@@ -53,7 +53,8 @@ class Remembered:
         self._world = world
         self._service = service
         self._most = most if type(world.store) is MemoryStore else 0
-        self._known: dict[tuple[str, bytes], Known] = {}
+        # What was asked once has no answer here: most of that never comes again.
+        self._known: dict[tuple[str, bytes], Known | None] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -64,12 +65,9 @@ class Remembered:
         if known is None:
             return None
         entries = await self._world.store.read(known.names)
-        if [entry.version for entry in entries] == known.versions and (
-            known.since <= self._world.clock() < known.until
-        ):
-            return known
-        self._known.pop((method, sent), None)
-        return None
+        is_of_now = known.since <= self._world.clock() < known.until
+        is_same = [entry.version for entry in entries] == known.versions
+        return known if is_of_now and is_same else None
 
     def takes(self, request: Message, sent: bytes) -> bool:
         """Whether the answer to such a request may be kept."""
@@ -82,12 +80,17 @@ class Remembered:
         )
 
     async def answered(self, method: str, sent: bytes, request: Message) -> Message:
-        """The answer to a request that it takes; kept, if it will hold."""
+        """The answer to a request that it takes; kept from the second time on."""
         now = self._world.clock()
         verdict = await self._service.verdict(cast("FeatureRequest", request))
         answer = ANSWERS[type(request)](request, verdict)
-        if _is_lasting(verdict) and answer.ByteSize() <= MOST_BYTES:
-            await self._keep((method, sent), request, answer, verdict, now)
+        key = method, sent
+        if key not in self._known:
+            if len(self._known) >= self._most:
+                del self._known[next(iter(self._known))]
+            self._known[key] = None
+        elif _is_lasting(verdict) and answer.ByteSize() <= MOST_BYTES:
+            await self._keep(key, request, answer, verdict, now)
         return answer
 
     async def _keep(
@@ -108,8 +111,6 @@ class Remembered:
         since, until = _stretch(customer, verdict, now)
         if not self._world.clock() < until:
             return
-        if len(self._known) >= self._most:
-            del self._known[next(iter(self._known))]
         versions = [entry.version for entry in entries]
         self._known[key] = Known(request, answer, names, versions, since, until)
 
