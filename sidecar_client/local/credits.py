@@ -204,11 +204,12 @@ def _is_gone(held: HeldGrant, present: set[str], now: datetime) -> bool:
 def _coming(wallet: Wallet, source: Recurring, now: datetime) -> Iterator[HeldGrant]:
     """The recurring grants of all windows that began and gave nothing yet."""
     last = wallet.recurring.get(source.id)
+    first = _met(wallet, source, now)
     window = source.window(now)
     missing: list[Window] = []
     while source.amount and (last is None or window.start > last):
         missing.append(window)
-        if last is None or len(missing) == _MOST_WINDOWS:
+        if len(missing) == _MOST_WINDOWS or (last is None and window.start <= first):
             break
         window = source.window(window.start - timedelta(microseconds=1))
     for window in reversed(missing):
@@ -221,6 +222,17 @@ def _coming(wallet: Wallet, source: Recurring, now: datetime) -> Iterator[HeldGr
             expires=window.end,
         )
         yield HeldGrant(grant=grant, created=window.start, source=source.id)
+
+
+def _met(wallet: Wallet, source: Recurring, now: datetime) -> datetime:
+    """From when on a source gives credits that the wallet has never met.
+
+    It came after the wallet last changed. If something was owed then, the first of its
+    credits have settled it; else only those of the present are worth anything.
+    """
+    if not wallet.debt or not wallet.ledger:
+        return now
+    return min(max(wallet.ledger[-1].at, source.begun), now)
 
 
 def _changes(held: HeldGrant, now: datetime) -> Iterator[datetime]:

@@ -165,6 +165,23 @@ def test_recurring_credits_come_anew_with_each_window() -> None:
     assert (found.granted, found.consumed) == (100, 0)
 
 
+@pytest.mark.parametrize("months", [0, 1, 2])
+def test_first_credits_of_a_new_source_settle_what_is_owed(months: int) -> None:
+    owed = consumed(Wallet(), 5, (), NOW)
+    sources = (monthly(20, begun=NOW + DAY),)
+    found = balance(owed, sources, NOW + 2 * DAY + months * 31 * DAY)
+    # Only in the month in which it came: the next one's credits are all there.
+    assert (found.granted, found.consumed) == (20, 5 if months == 0 else 0)
+
+
+def test_old_source_that_a_wallet_never_met_settles_from_the_last_change_on() -> None:
+    owed = consumed(Wallet(), 45, (), NOW)
+    sources = (monthly(20),)
+    later = advanced(owed, sources, NOW + 62 * DAY)
+    assert [e.amount for e in later.ledger if e.kind == "settled"] == [20, 20, 5]
+    assert len(advanced(Wallet(), sources, NOW).grants) == 1
+
+
 def test_recurring_credits_of_months_that_passed_settle_what_is_owed() -> None:
     sources = (monthly(10),)
     wallet = consumed(Wallet(), 35, sources, NOW)

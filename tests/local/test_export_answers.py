@@ -76,6 +76,7 @@ BACK: list[Step] = [
     0 * DAY,
 )
 @example([subscribed("bee", "pro", None), used("bee", "calls", 19, None)], DAY, 0 * DAY)
+@example([said(16, 0), subscribed("acme", "pro", None)], 33 * DAY, 0 * DAY)
 @example([tried("bee", 0, "CONVERT_TO_PAID", "MONTHLY")] * 2, DAY, 0 * DAY)
 def test_copy_answers_as_the_original(
     played: list[Step], later: timedelta, behind: timedelta
