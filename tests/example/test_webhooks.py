@@ -45,7 +45,8 @@ def test_upgrade_at_the_sidecar_opens_the_page_at_once(home: Path) -> None:
             listed = httpx.get(f"{console}/local/webhooks", timeout=30).json()
             return [delivery["state"] for delivery in listed["deliveries"]]
 
-        eventually(lambda: states() == ["delivered"] * 2, "the webhooks arrive")
+        # The subscription that ends, the one that begins, and the entitlements of both.
+        eventually(lambda: states() == ["delivered"] * 4, "the webhooks arrive")
         assert reports() == 200
         unknown = httpx.post(f"{demo.url}/webhooks/stigg/", json={}, timeout=30)
         assert unknown.status_code == 401
