@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from stigg_guard.metering.measurement import RECORD_VERSION, Measurement
+from stigg_guard.requirement import Dimension
 
 NAMES: Final = (
     *("v", "customer", "resource", "feature", "value", "update", "event"),
@@ -29,9 +30,14 @@ def as_text(measurement: Measurement) -> str:
         f"{_or_null(subject.resource_id)},{_or_null(measurement.feature_id)},"
         f"{_number(measurement.value)},{_quoted(measurement.update)},"
         f"{_or_null(measurement.event)},"
-        f"{_dumps(dict(dimensions)) if dimensions else '{}'},"
+        f"{{{','.join([_pair(*pair) for pair in dimensions])}}},"
         f"{_number(at.timestamp()) if at.tzinfo is UTC else _quoted(at.isoformat())}]"
     )
+
+
+def _pair(name: str, value: Dimension) -> str:
+    said = _quoted(value) if type(value) is str else _dumps(value)
+    return f"{_quoted(name)}:{said}"
 
 
 def _or_null(text: str | None) -> str:
