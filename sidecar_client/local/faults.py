@@ -166,11 +166,12 @@ class Faults:
             if len(self.active) >= MOST_FAULTS:
                 raise FaultError(f"{MOST_FAULTS} faults are on already; end some first")
             self._last += 1
-            told = self._feed.publish(
-                "fault", number=self._last, state="begun", says=fault.says()
-            )
-            active = ActiveFault(number=self._last, fault=fault, since=told.at)
+            active = ActiveFault(number=self._last, fault=fault, since=self._feed.now())
+            # Before it is told: whoever hears of it looks at once.
             self.active = (*self.active, active)
+            self._feed.publish(
+                "fault", number=active.number, state="begun", says=fault.says()
+            )
         return active
 
     def end(self, number: int) -> ActiveFault:

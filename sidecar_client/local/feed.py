@@ -97,6 +97,10 @@ class Feed:
         """How many follow it now."""
         return len(self._subscriptions)
 
+    def now(self) -> datetime:
+        """The time by its clock."""
+        return self._clock()
+
     def publish(self, kind: str, **facts: Fact) -> Happening:
         """Tell that something happened; long texts are cut in their middle."""
         return self.tell(kind, facts)

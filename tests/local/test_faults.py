@@ -192,3 +192,13 @@ def test_there_are_only_so_many_at_once(faults: Faults) -> None:
 def test_one_that_is_not_on_cannot_end(faults: Faults) -> None:
     with pytest.raises(FaultError, match="no fault 7 is on"):
         faults.end(7)
+
+
+def test_who_is_told_of_a_fault_finds_it_as_it_was_told() -> None:
+    feed = Feed(lambda: NOW)
+    faults = Faults(feed)
+    found: list[int] = []
+    feed.listen(lambda _: found.append(len(faults.active)))
+    begun = faults.begin(Fault(code="INTERNAL"))
+    faults.end(begun.number)
+    assert (found, begun.since) == ([1, 0], NOW)

@@ -11,7 +11,7 @@ let waiting = [];
 let isPaused = false;
 let epoch = null;
 
-/** Follow the stream; `on.happening` hears everything, `on.lost` whether it is lost. */
+/** Follow the stream; `on.happening` hears what happens; `on.missed`: not all; `on.lost`: whether it is lost. */
 export function startLive(on) {
   for (const box of document.querySelectorAll(".filters input")) box.addEventListener("change", showOthers);
   byId("live-filter").addEventListener("input", showOthers);
@@ -35,6 +35,7 @@ export function startLive(on) {
   source.addEventListener("missed", (event) => {
     const { missed } = JSON.parse(event.data);
     take({ kind: "gap", text: `${count(missed, "happening")} left out: too fast to show` });
+    on.missed();
   });
   source.addEventListener("happening", (event) => {
     const told = JSON.parse(event.data);

@@ -52,6 +52,9 @@ function everything() {
   refresh();
 }
 
+// What was left out of the stream may have been anything.
+const everythingSoon = soon(everything, 2000);
+
 let wasLost = false;
 function lost(isLost) {
   setBanner("lost", isLost && lostBanner);
@@ -93,4 +96,4 @@ startClock().then(follow);
 startOutage();
 startWebhooks();
 startCustomers();
-startLive({ happening, lost, restarted: everything });
+startLive({ happening, lost, missed: everythingSoon, restarted: everything });

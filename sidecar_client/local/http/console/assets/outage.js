@@ -14,9 +14,15 @@ export function startOutage() {
   return ask().catch(() => {});
 }
 
+let asked = 0;
+
 /** Ask which faults are on. */
 export async function ask() {
-  known = await get("/local/faults");
+  const turn = ++asked;
+  const found = await get("/local/faults");
+  // An answer that was overtaken must not hide what a later one showed.
+  if (turn !== asked) return;
+  known = found;
   show();
 }
 
