@@ -1,14 +1,25 @@
-"""What is wrong with the certificate of a server that is reached over TLS, in words.
+"""The certificate of a server that is reached over TLS: its host, and what is wrong.
 
-Where such errors come up, and what they are raised as, does not live here.
+Where errors come up, and what they are raised as, does not live here.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 _NO_CERTIFICATE: Final = ("Is a directory", "NO_CERTIFICATE_OR_CRL_FOUND", "PEM lib")
 """What is said of a file that is read as a certificate, or as its key, and is none."""
+
+
+def of_its_host(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of redis-py for TLS, which accept no certificate of another host.
+
+    Before its version 6 it accepted any, unless it was told otherwise.
+    """
+    if options.get("ssl_cert_reqs") == "none":
+        return {**options}
+    return {"ssl_check_hostname": True, **options}
 
 
 def certificate_problem(text: str, location: str) -> str | None:

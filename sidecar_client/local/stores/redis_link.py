@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Final
 
+from sidecar_client.certificates import of_its_host
 from sidecar_client.errors import ConfigurationError
 from sidecar_client.local.stores.base import StoreError
 from sidecar_client.local.stores.redis_address import RedisAddress
@@ -110,6 +111,8 @@ def _client(address: RedisAddress) -> Any:
     asynchronous: Any = import_module("redis.asyncio")
     no_retry = import_module("redis.asyncio.retry").Retry(_no_backoff(), 0)
     options = {**_TIMEOUTS, **address.options, "decode_responses": False}
+    if options.get("connection_class") is _tls():
+        options = of_its_host(options)
     try:
         pool = asynchronous.BlockingConnectionPool(
             max_connections=options.pop("max_connections", _CONNECTIONS),
@@ -134,14 +137,17 @@ def _cluster_client(address: RedisAddress) -> Any:
     cluster: Any = import_module("redis.asyncio.cluster")
     options = {**_TIMEOUTS, **address.options, "decode_responses": False}
     options.pop("db", None)
-    kind = options.pop("connection_class", None)
-    if kind is import_module("redis.asyncio.connection").SSLConnection:
-        options["ssl"] = True
+    if options.pop("connection_class", None) is _tls():
+        options = {**of_its_host(options), "ssl": True}
     retry = import_module("redis.asyncio.retry").Retry
     once: dict[str, Any] = {"retry": retry(_no_backoff(), 1)}
     if int(import_module("redis").__version__.partition(".")[0]) < 6:
         once = {"cluster_error_retry_attempts": 1}
     return cluster.RedisCluster(**once, **options)
+
+
+def _tls() -> Any:
+    return import_module("redis.asyncio.connection").SSLConnection
 
 
 def _no_backoff() -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Final, Literal, NamedTuple
 
+from sidecar_client.certificates import of_its_host
 from stigg_guard.errors import ConfigurationError
 from stigg_guard.metering.holds.redis_address import RedisAddress
 
@@ -57,12 +58,12 @@ def client(
     never = {"retry": retry(no_backoff, 0)}
     if address.kind == "server":
         whole: Any = import_module(package).Redis
-        return Client(whole.from_url(address.url, **never, **TIMEOUTS))
-    options = {**TIMEOUTS, **address.options}
+        return Client(whole.from_url(address.url, **never, **_of_server(address)))
+    options = _of_host({**TIMEOUTS, **address.options})
     if address.kind == "sentinel":
         sentinel = import_module(f"{package}.sentinel").Sentinel(
             address.nodes,
-            sentinel_kwargs={**never, **TIMEOUTS, **address.sentinel_options},
+            sentinel_kwargs=_of_host({**never, **TIMEOUTS, **address.sentinel_options}),
             **never,
             **options,
         )
@@ -73,3 +74,14 @@ def client(
         again = {"cluster_error_retry_attempts": ATTEMPTS_OF_A_CLUSTER}
     nodes = [cluster.ClusterNode(*node) for node in address.nodes]
     return Client(cluster.RedisCluster(startup_nodes=nodes, **again, **options))
+
+
+def _of_server(address: RedisAddress) -> dict[str, Any]:
+    """What the URL of one server does not say."""
+    is_tls = address.url.startswith("rediss:")
+    told = of_its_host(address.options) if is_tls else {}
+    return {**TIMEOUTS, **{name: told[name] for name in told.keys() - address.options}}
+
+
+def _of_host(options: dict[str, Any]) -> dict[str, Any]:
+    return of_its_host(options) if options.get("ssl") else options

@@ -67,6 +67,23 @@ def test_unknown_authority_is_refused_with_the_cure(
         assert "?ssl_ca_certs=/path/to/ca.pem" in said
 
 
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRedis]:
+    """A server whose certificate is another host's."""
+    names = "subjectAltName=DNS:redis.elsewhere.example"
+    with tls_redis(tmp_path_factory.mktemp("elsewhere"), names=names) as running:
+        yield running
+
+
+def test_certificate_of_another_host_is_refused_unless_it_is_not_looked_at(
+    elsewhere: TlsRedis, failure: Callable[[str], str]
+) -> None:
+    said = failure(elsewhere.url(ssl_ca_certs=elsewhere.authority))
+    assert "its certificate is another host's" in said
+    with driven(RedisHolds(elsewhere.url(ssl_cert_reqs="none"))) as trusting:
+        assert trusting.standing().held == 0
+
+
 def test_file_that_is_not_there_is_told(
     redis: TlsRedis, failure: Callable[[str], str], tmp_path: Path
 ) -> None:
