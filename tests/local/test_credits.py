@@ -461,14 +461,20 @@ async def test_served_export_knows_what_was_spent(clock: Clock, calls: int) -> N
     assert after == before
 
 
-async def test_answer_is_of_one_moment_though_usage_comes_meanwhile(
-    clock: Clock,
-) -> None:
+async def moving(clock: Clock) -> World:
+    """A world whose usage changes between one reading and the next."""
     store = Moving()
-    world, customer = World(store, clock=clock), Subject(customer_id="c")
+    world = World(store, clock=clock)
     told = {"id": "c", "subscriptions": [{"plan": "team"}]}
     await populate(world, load_catalog(CATALOG | {"customers": [told]}))
     store.world = world
+    return world
+
+
+async def test_answer_is_of_one_moment_though_usage_comes_meanwhile(
+    clock: Clock,
+) -> None:
+    world, customer = await moving(clock), Subject(customer_id="c")
     verdict = await Checks(world).feature(customer, "calls")
     assert (verdict.usage, verdict.reason) == (0, None)
     verdict = await Checks(world).feature(customer, "calls")
@@ -478,11 +484,7 @@ async def test_answer_is_of_one_moment_though_usage_comes_meanwhile(
 async def test_state_is_of_one_moment_though_usage_comes_meanwhile(
     clock: Clock,
 ) -> None:
-    store = Moving()
-    world, customer = World(store, clock=clock), Subject(customer_id="c")
-    told = {"id": "c", "subscriptions": [{"plan": "team"}]}
-    await populate(world, load_catalog(CATALOG | {"customers": [told]}))
-    store.world = world
+    world, customer = await moving(clock), Subject(customer_id="c")
 
     async def state() -> tuple[float, Reason | None, float]:
         answer = await Checks(world).state(customer)
